@@ -1,0 +1,61 @@
+"""Images and labels, with their place in the patient.
+
+Arrays are indexed `[i, j, k]`, as nibabel reads them. World coordinates are
+millimetres in RAS+: x grows to the patient's right, y forwards, z upwards. Values are
+never changed in place; the arrays are read-only.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from nibabel.affines import voxel_sizes
+from nibabel.orientations import aff2axcodes
+from numpy.typing import NDArray
+
+Shape = tuple[int, int, int]
+Spacing = tuple[float, float, float]
+Affine = NDArray[np.float64]  # (4, 4), voxel index -> RAS+ mm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """Where voxels are.
+
+    >>> Grid((2, 3, 4), np.diag([1.5, 1.5, 3.0, 1.0])).spacing_mm
+    (1.5, 1.5, 3.0)
+    """
+
+    shape: Shape
+    affine: Affine
+
+    @property
+    def spacing_mm(self) -> Spacing:
+        """Voxel edge lengths along i, j, k."""
+        i, j, k = voxel_sizes(self.affine)
+        return float(i), float(j), float(k)
+
+    @property
+    def axcodes(self) -> str:
+        """The direction in which each index grows, such as "RAS" or "LPS"."""
+        return "".join(aff2axcodes(self.affine))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """`data[i, j, k]` on `grid`. The array becomes the volume's own, and read-only."""
+
+    data: NDArray[Any]
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if self.data.shape != self.grid.shape:
+            raise ValueError(f"data is {self.data.shape} but its grid is {self.grid.shape}")
+        self.data.setflags(write=False)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels(Volume):
+    """A volume where 0 is background and `v` is the structure `names[v - 1]`."""
+
+    names: tuple[str, ...] = ()

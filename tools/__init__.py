@@ -1,0 +1,1 @@
+"""The tools: plain functions from arguments to result."""
