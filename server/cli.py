@@ -1,0 +1,69 @@
+"""The command line: `totalseg-mcp serve`, `demo`.
+
+A command imports what it needs when it is called, so that the server lists its tools
+soon after its start and `--version` answers at once.
+"""
+
+import logging
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from totalseg_mcp.server.settings import BadSettingsError, settings
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it did what it was asked."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except BadSettingsError as error:
+        sys.stderr.write(f"totalseg-mcp: {error}\n")
+        return 2
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="totalseg-mcp", description="TotalSegmentator as an MCP server.")
+    parser.add_argument("--version", action="version", version=version("totalseg-mcp"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands.add_parser("serve", help="serve MCP on stdin and stdout, or on HTTP"))
+    return parser
+
+
+def _add_serve(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights", metavar="demo|DIR", help="the models to use [TOTALSEG_MCP_WEIGHTS]"
+    )
+    parser.add_argument(
+        "--allow",
+        metavar="DIR",
+        action="append",
+        help="a folder that jobs may read and write; may be repeated; "
+        "without it they may use all folders [TOTALSEG_MCP_ALLOW]",
+    )
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, … [TOTALSEG_MCP_DEVICE]")
+    parser.add_argument(
+        "--http",
+        metavar="HOST:PORT",
+        help="serve streamable HTTP at /mcp there; clients send TOTALSEG_MCP_TOKEN, if it is "
+        "set, as their bearer token",
+    )
+    parser.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info"
+    )
+    parser.set_defaults(command=_serve)
+
+
+def _serve(arguments: Namespace) -> int:
+    chosen = settings(arguments, os.environ)
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=chosen.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    from totalseg_mcp.server.serving import serve
+
+    serve(chosen)
+    return 0

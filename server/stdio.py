@@ -1,0 +1,47 @@
+"""Serves one client on stdin and stdout."""
+
+import os
+import signal
+from threading import Timer
+from typing import Any
+
+import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from mcp.server import Server
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+
+# A job stops at its next tile. When that takes longer than this after the client has gone,
+# the process ends with it: there is nobody left to wait for.
+LAST_TILE_S = 1.5
+
+Incoming = SessionMessage | Exception
+
+
+def serve_stdio(server: Server[Any]) -> None:
+    """Serve until stdin ends, which also ends the job that may be running.
+
+    While serving, what anything prints goes to stderr: the SDK keeps the wire apart.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that reads stdin hears no other end
+    anyio.run(_serve, server)
+
+
+async def _serve(server: Server[Any]) -> None:
+    send, read = anyio.create_memory_object_stream[Incoming](0)
+    async with stdio_server() as (stdin, stdout), anyio.create_task_group() as group:
+        group.start_soon(_pass_on, stdin, send)
+        await server.run(read, stdout, server.create_initialization_options())
+        group.cancel_scope.cancel()
+
+
+async def _pass_on(
+    stdin: ObjectReceiveStream[Incoming], server: ObjectSendStream[Incoming]
+) -> None:
+    """Hand on the messages; when they end, see to it that the process does too."""
+    async with server:
+        async for message in stdin:
+            await server.send(message)
+    watchdog = Timer(LAST_TILE_S, os._exit, (0,))
+    watchdog.daemon = True
+    watchdog.start()
