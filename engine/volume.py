@@ -22,16 +22,22 @@ Affine = NDArray[np.float64]  # (4, 4), voxel index -> RAS+ mm
 class Grid:
     """Where voxels are.
 
+    `stated_mm` are the voxel edges as the file gives them, which may differ from the
+    affine's in the last digit; TotalSegmentator goes by them until the axes are turned.
+
     >>> Grid((2, 3, 4), np.diag([1.5, 1.5, 3.0, 1.0])).spacing_mm
     (1.5, 1.5, 3.0)
     """
 
     shape: Shape
     affine: Affine
+    stated_mm: Spacing | None = None
 
     @property
     def spacing_mm(self) -> Spacing:
         """Voxel edge lengths along i, j, k."""
+        if self.stated_mm is not None:
+            return self.stated_mm
         i, j, k = voxel_sizes(self.affine)
         return float(i), float(j), float(k)
 

@@ -1,0 +1,143 @@
+"""What will be done, with every option decided: the rules about combinations of options."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
+from totalseg_mcp.engine.tasks import (
+    MODELS,
+    Crop,
+    Model,
+    Resolution,
+    Task,
+    task_named,
+    unknown,
+)
+
+# The share of a patch by which tiles move on (TotalSegmentator 2.18.0): by class map, at every
+# resolution, also in the rough pass that uses the class map.
+TILE_STEP: Mapping[str, float] = {"total": 0.8, "total_v3": 0.8, "total_mr": 0.8}
+OTHER_TILE_STEP = 0.5
+
+# The task and resolution that find the region to look in, by modality and robustness.
+ROUGH: Mapping[tuple[str, bool], tuple[str, Resolution]] = {
+    ("CT", False): ("total", "fastest"),
+    ("CT", True): ("total", "fast"),
+    ("MR", False): ("total_mr", "fast"),
+    ("MR", True): ("total_mr", "fast"),
+}
+ROUGH_BODY: tuple[str, Resolution] = ("body", "fast")  # for regions of the body itself
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for, as far as it bears on the label map."""
+
+    task: str = "total"
+    resolution: Resolution = "default"
+    roi_subset: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Look only within `margin_mm` of the structures `to` of what `plan` finds first."""
+
+    plan: "Plan"
+    to: tuple[str, ...]
+    margin_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A job with every option decided.
+
+    `models` run in this order, and a later one wins. `names` are the structures of the
+    label map, in label order; `wanted` are those of them that are kept.
+    """
+
+    task: str
+    resolution: Resolution
+    models: tuple[Model, ...]
+    names: tuple[str, ...]
+    wanted: tuple[str, ...]
+    tile_step: float
+    measured_on: Literal["scan", "model"]
+    region: Region | None = None
+
+    @property
+    def needs(self) -> tuple[Model, ...]:
+        """Every model that will run, those that find the region first."""
+        return (self.region.plan.needs if self.region else ()) + self.models
+
+
+def plan(options: Options) -> Plan:
+    """The plan for `options`.
+
+    Raises:
+        BadRequestError: an unknown task or structure, or a resolution the task lacks.
+        NotReadyError: the task needs a step that this version does not have.
+    """
+    task = task_named(options.task)
+    _built(task)
+    models = _models(task, options.resolution)
+    wanted = _wanted(task, options.roi_subset)
+    if options.roi_subset:
+        models = tuple(m for m in models if set(m.names) & set(wanted))
+    return Plan(
+        task=task.name,
+        resolution=options.resolution,
+        models=models,
+        names=task.names,
+        wanted=wanted,
+        tile_step=TILE_STEP.get(task.name, OTHER_TILE_STEP),
+        # TotalSegmentator measures on the 3 mm grid with fast, on the scan's otherwise.
+        measured_on="model" if options.resolution == "fast" else "scan",
+        region=_region(task, options.roi_subset),
+    )
+
+
+def _models(task: Task, resolution: Resolution) -> tuple[Model, ...]:
+    if resolution not in task.models:
+        raise BadRequestError(
+            f"The task {task.name!r} has no {resolution!r} model; "
+            f"it has: {', '.join(task.models)}. Leave {resolution} out."
+        )
+    return tuple(MODELS[number] for number in task.models[resolution])
+
+
+def _wanted(task: Task, subset: tuple[str, ...]) -> tuple[str, ...]:
+    strangers = [name for name in subset if name not in task.names]
+    if strangers:
+        noun = f"structure of the task {task.name!r} called"
+        raise BadRequestError(" ".join(unknown(noun, name, task.names) for name in strangers))
+    return tuple(name for name in task.names if not subset or name in subset)
+
+
+def _region(task: Task, subset: tuple[str, ...]) -> Region | None:
+    crop = task.crop
+    if subset and task.name in ("total", "total_v3", "total_mr"):
+        crop = Crop(to=subset)
+    if crop is None:
+        return None
+    rough, resolution = ROUGH[task.modality, crop.robust]
+    if "body_trunc" in crop.to:
+        rough, resolution = ROUGH_BODY
+    return Region(plan(Options(rough, resolution)), crop.to, crop.margin_mm)
+
+
+def _built(task: Task) -> None:
+    """Refuse what a later version will bring, by name, instead of leaving it out."""
+    lacking = [*task.steps, *(["keep_near"] if task.keep_near else [])]
+    if task.crop and task.crop.task:
+        lacking.append(f"crop by the task {task.crop.task}")
+    if lacking:
+        raise NotReadyError(
+            f"The task {task.name!r} is not available in this version of totalseg-mcp: "
+            f"it still lacks {', '.join(lacking)}."
+        )
+    if task.licence != "open":
+        raise NotReadyError(
+            f"The task {task.name!r} has {task.licence} weights, and licence numbers are not "
+            "handled in this version of totalseg-mcp."
+        )

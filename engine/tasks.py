@@ -1,0 +1,134 @@
+"""The segmentation tasks and their models, read from `tables/`.
+
+Free of torch and of weights: the schemas are made from it when the server starts. All
+facts are those of TotalSegmentator 2.18.0.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.scan import Modality
+
+Resolution = Literal["default", "fast", "fastest"]
+TABLES = files("totalseg_mcp.engine.tables")
+
+
+class Entry(BaseModel):
+    """A line of a table: frozen, and strict about its keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Model(Entry):
+    """One nnU-Net model: where its folder is, the grid it wants, and its structures."""
+
+    dataset: int
+    folder: str
+    trainer: str
+    plans: str = "nnUNetPlans"
+    configuration: str = "3d_fullres"
+    folds: tuple[int, ...] | Literal["all"] = (0,)
+    spacing_mm: tuple[float, float, float] | None = None  # x, y, z; None: by nnU-Net's plans
+    labels: str
+    auxiliary: tuple[str, ...] = ()
+    release: str | None = None  # None: not openly published
+
+    @property
+    def subfolder(self) -> str:
+        """The folder inside `folder`, by nnU-Net's convention."""
+        return f"{self.trainer}__{self.plans}__{self.configuration}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The structures of its outputs 1, 2, …"""
+        return labels(self.labels) + self.auxiliary
+
+
+class Crop(Entry):
+    """Look only near these structures, found first by a rough model."""
+
+    to: tuple[str, ...]
+    margin_mm: float = 20.0  # TotalSegmentator overrides the per-task margins with 20 mm
+    robust: bool = False  # find them at 3 mm instead of 6 mm
+    task: str | None = None  # find them with this whole task instead of a rough model
+
+
+class Near(Entry):
+    """Keep only what lies within a margin of these structures."""
+
+    to: tuple[str, ...]
+    margin_mm: float
+
+
+class Task(Entry):
+    """What one task segments, and with which models, in the order in which they run."""
+
+    modality: Modality
+    models: Mapping[Resolution, tuple[int, ...]]
+    crop: Crop | None = None
+    keep_near: Near | None = None
+    steps: tuple[str, ...] = ()
+    licence: Literal["open", "commercial", "non-commercial"] = "open"
+    name: str = Field(default="")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its structures, in label order; the first is label 1."""
+        return labels(self.name)
+
+
+@cache
+def labels(name: str) -> tuple[str, ...]:
+    """The names in `tables/labels/<name>.txt`; the first is label 1.
+
+    >>> labels("total")[:2]
+    ('spleen', 'kidney_right')
+    """
+    return tuple((TABLES / "labels" / f"{name}.txt").read_text(encoding="utf-8").split())
+
+
+def _tasks() -> dict[str, Task]:
+    table = tomllib.loads((TABLES / "tasks.toml").read_text(encoding="utf-8"))
+    named = {name: {**entry, "name": name} for name, entry in table.items()}
+    return TypeAdapter(dict[str, Task]).validate_python(named)
+
+
+def _models() -> dict[int, Model]:
+    table = tomllib.loads((TABLES / "models.toml").read_text(encoding="utf-8"))
+    numbered = {int(key): {**entry, "dataset": int(key)} for key, entry in table.items()}
+    return TypeAdapter(dict[int, Model]).validate_python(numbered)
+
+
+TASKS: Mapping[str, Task] = _tasks()
+MODELS: Mapping[int, Model] = _models()
+
+
+def task_named(name: str) -> Task:
+    """The task called `name`.
+
+    Raises:
+        BadRequestError: with the nearest names.
+    """
+    if name not in TASKS:
+        raise BadRequestError(unknown("task", name, tuple(TASKS)))
+    return TASKS[name]
+
+
+def unknown(noun: str, name: str, known: tuple[str, ...]) -> str:
+    """The sentence that refuses `name` and offers the nearest of `known`.
+
+    >>> unknown("task", "lung_vesels", ("lung_vessels", "total"))
+    "There is no task 'lung_vesels'. Did you mean lung_vessels?"
+    >>> unknown("task", "x", ("lung_vessels", "total"))
+    "There is no task 'x'. Known: lung_vessels, total."
+    """
+    near = difflib.get_close_matches(name.lower().replace(" ", "_"), known, n=3, cutoff=0.6)
+    hint = f"Did you mean {', '.join(near)}?" if near else f"Known: {', '.join(sorted(known))}."
+    return f"There is no {noun} {name!r}. {hint}"
