@@ -79,4 +79,4 @@ def build(tools: Sequence[Tool], session: Session) -> Server[Any]:
 
 def _unknown(name: str, known: Sequence[str]) -> str:
     """For the caller of a tool that does not exist."""
-    return f"Unknown tool {name!r}{nearest(name, known)}. The tools are: {', '.join(known)}."
+    return f"Unknown tool {name!r}{nearest(name, known) or '.'} The tools are: {', '.join(known)}."

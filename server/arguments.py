@@ -39,7 +39,7 @@ def explain(error: ValidationError, known: Sequence[str]) -> str:
 
 
 def nearest(name: object, known: Sequence[str]) -> str:
-    """A guess at what was meant, to end a sentence with; empty when nothing is near."""
+    """A guess at what was meant, as the end of a sentence; empty when nothing is near."""
     close = difflib.get_close_matches(str(name), known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
