@@ -1,0 +1,106 @@
+"""Writing label maps as NIfTI: one file with all structures, or one file each."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.nifti1 import Nifti1Extension
+from nibabel.nifti2 import Nifti2Header
+from numpy.typing import NDArray
+
+from totalseg_mcp.engine.scan import Scan
+from totalseg_mcp.engine.volume import Labels
+from totalseg_mcp.engine.watch import track
+
+WRITERS = 4  # threads; zlib lets go of the interpreter while it packs
+
+# Connectome Workbench's label table, with the colours and the date that TotalSegmentator writes.
+TABLE = """\
+<?xml version="1.0" encoding="UTF-8"?> <CaretExtension>  <Date>\
+<![CDATA[2013-07-14T05:45:09]]></Date>   <VolumeInformation Index="0">   <LabelTable>
+{rows}
+  </LabelTable>  <StudyMetaDataLinkSet>  </StudyMetaDataLinkSet>  \
+<VolumeType><![CDATA[Label]]></VolumeType>   </VolumeInformation></CaretExtension>
+              """
+ROW = (
+    '<Label Key="{key}" Red="{red}" Green="{green}" Blue="{blue}" Alpha="1">'
+    "<![CDATA[{name}]]></Label>\n"
+)
+COLOURS = (
+    (255, 0, 0),
+    (0, 255, 0),
+    (0, 0, 255),
+    (255, 255, 0),
+    (255, 0, 255),
+    (0, 255, 255),
+    (255, 128, 0),
+    (255, 0, 128),
+    (128, 255, 128),
+    (0, 128, 255),
+    (128, 128, 128),
+    (185, 170, 155),
+)
+
+
+def write_labels(
+    labels: Labels, scan: Scan, path: Path, wanted: Sequence[str] | None = None
+) -> None:
+    """One file with the numbers of all structures, and a table of their names.
+
+    uint8, or uint16 if there are more than 255 names. The header is the scan's. The
+    table lists `wanted`, or all names.
+    """
+    table = label_table(labels.names, labels.names if wanted is None else wanted)
+    image = _image(labels.data.astype(np.uint8 if len(labels.names) < 256 else np.uint16), scan)
+    image.header.extensions.append(Nifti1Extension(0, table.encode()))
+    image.to_filename(path)
+
+
+def write_masks(
+    labels: Labels, scan: Scan, folder: Path, wanted: Sequence[str] | None = None
+) -> None:
+    """One 0/1 file `<name>.nii.gz` for each structure, also where it is absent.
+
+    uint8; the header is the scan's. For `wanted`, or for all names. Can be stopped
+    after every few files.
+    """
+    names = list(labels.names if wanted is None else wanted)
+
+    def write(name: str) -> None:
+        mask = (labels.data == labels.names.index(name) + 1).astype(np.uint8)
+        _image(mask, scan).to_filename(folder / f"{name}.nii.gz")
+
+    few = [names[start : start + WRITERS] for start in range(0, len(names), WRITERS)]
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for some in track(few, "batch of masks"):
+            list(pool.map(write, some))
+
+
+def label_table(names: Sequence[str], wanted: Sequence[str]) -> str:
+    """The names and colours of `wanted`, keyed by their place in `names` from 1 on."""
+    rows = []
+    for name in sorted(wanted, key=names.index):
+        key = names.index(name) + 1
+        red, green, blue = (value / 255 for value in COLOURS[key % len(COLOURS)])
+        rows.append(ROW.format(key=key, red=red, green=green, blue=blue, name=name))
+    return TABLE.format(rows="".join(rows))
+
+
+def _image(data: NDArray[Any], scan: Scan) -> nib.Nifti1Image:
+    """`data` with the scan's header: bit-equal geometry and units, but its own type.
+
+    The display window is cleared: a CT's makes masks look black (TotalSegmentator keeps it).
+    """
+    if data.shape != scan.volume.grid.shape:
+        raise ValueError(f"labels are {data.shape} but the scan is {scan.volume.grid.shape}")
+    header = scan.header.copy()
+    header.set_data_dtype(data.dtype)
+    header["cal_max"] = header["cal_min"] = 0
+    header["scl_slope"] = header["scl_inter"] = np.nan
+    kind: type[nib.Nifti1Image] = (
+        nib.Nifti2Image if isinstance(header, Nifti2Header) else nib.Nifti1Image
+    )
+    return kind(data, None, header)

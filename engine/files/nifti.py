@@ -1,0 +1,202 @@
+"""Reading NIfTI: `.nii`, `.nii.gz` and pairs of `.hdr` and `.img`, told by what is in them."""
+
+import gzip
+import logging
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import numpy as np
+from nibabel.arrayproxy import ArrayProxy
+from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
+from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from totalseg_mcp.engine.errors import BadImageError
+from totalseg_mcp.engine.files import checks
+from totalseg_mcp.engine.scan import Scan
+from totalseg_mcp.engine.volume import Grid, Volume
+
+GZIP = b"\x1f\x8b"
+DEFLATE_RATIO = 1032  # what one compressed byte can unfold to at most
+TAIL = 2**20  # bytes read after the voxels, so that gzip gets to its checksum
+LONGEST_HEADER = 540
+UNITS = {1: "metres", 3: "micrometres"}  # of the lower three bits of xyzt_units; 2 is mm
+
+log = logging.getLogger(__name__)
+
+
+class Form(NamedTuple):
+    """A kind of NIfTI: where its magic is, and the headers that read and repeat it."""
+
+    at: int
+    magic: bytes
+    read: type[Nifti1Header]
+    repeat: type[Nifti1Header]
+
+    @property
+    def paired(self) -> bool:
+        """Whether the voxels are in another file."""
+        return self.read is not self.repeat
+
+
+FORMS = (
+    Form(344, b"n+1\0", Nifti1Header, Nifti1Header),
+    Form(344, b"ni1\0", Nifti1PairHeader, Nifti1Header),
+    Form(4, b"n+2\0\r\n\x1a\n", Nifti2Header, Nifti2Header),
+    Form(4, b"ni2\0\r\n\x1a\n", Nifti2PairHeader, Nifti2Header),
+)
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether `path` is a NIfTI file, or the voxels of a pair whose header lies beside it."""
+    return path.is_file() and _form(_header_file(path)) is not None
+
+
+def read_nifti(path: Path) -> Scan:
+    """The image in `path`, checked.
+
+    Integers that the header does not scale stay the integers of the file; everything
+    else becomes float64, slope and intercept applied as nibabel does. The header of
+    the scan is of the single-file kind, in native byte order, without extensions.
+
+    Raises:
+        BadImageError: it cannot be segmented as it is.
+    """
+    file = _header_file(path)
+    form = _form(file)
+    if form is None:
+        raise BadImageError(f"{path} is not a NIfTI file.")
+    header = _header(file, form)
+    shape = checks.three_dimensional(_size(header))
+    _scalar(header)
+    affine = np.asarray(header.get_best_affine(), np.float64)
+    notes = (*checks.placed(affine, header["pixdim"][1:4].astype(float)), *_notes(header))
+    data = _voxels(_voxel_file(file) if form.paired else file, header).reshape(shape, order="F")
+    checks.meaningful(data)
+    i, j, k = (float(edge) for edge in header["pixdim"][1:4])
+    return Scan(
+        Volume(data, Grid(shape, affine, (i, j, k))), _repeated(header, form), "nifti", notes=notes
+    )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The content of `path`, unzipped if it is zipped, whatever it is called."""
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(len(GZIP)) == GZIP
+            file.seek(0)
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadImageError(
+            f"{path} cannot be read ({error}). If it is damaged or cut short, copy or export it "
+            "again."
+        ) from error
+
+
+def _form(path: Path) -> Form | None:
+    with _opened(path) as stream:
+        start = stream.read(LONGEST_HEADER)
+    return next((f for f in FORMS if start[f.at :].startswith(f.magic)), None)
+
+
+def _header_file(path: Path) -> Path:
+    """`path`, or the `.hdr` beside it if it is the `.img` of a pair."""
+    return next((hdr for hdr in _partners(path, ".img", ".hdr")), path)
+
+
+def _voxel_file(header_file: Path) -> Path:
+    for img in _partners(header_file, ".hdr", ".img"):
+        return img
+    raise BadImageError(
+        f"{header_file} is only the header of an image: the .img with its voxels is not beside it. "
+        "Put it there, or save the image as one .nii.gz."
+    )
+
+
+def _partners(path: Path, own: str, other: str) -> Iterator[Path]:
+    """The existing files that `path` makes a pair with, if its name ends in `own`."""
+    plain = path.with_suffix("") if path.suffix == ".gz" else path
+    if plain.suffix == own:
+        candidates = (plain.with_suffix(other + zipped) for zipped in ("", ".gz"))
+        yield from (file for file in candidates if file.is_file())
+
+
+def _header(path: Path, form: Form) -> Nifti1Header:
+    """The header as nibabel would repair it, but a spacing that is 0 stays 0."""
+    with _opened(path) as stream:
+        block = stream.read(form.read.template_dtype.itemsize)
+    try:
+        header = form.read(block, check=False)
+        pixdim = np.abs(header["pixdim"])
+        header.check_fix(logger=log)
+        header.get_slope_inter()
+    except (HeaderDataError, ValueError) as error:
+        raise BadImageError(f"{path} has a damaged header ({error}). Export it again.") from error
+    header["pixdim"][1:] = pixdim[1:]
+    return header
+
+
+def _size(header: Nifti1Header) -> list[int]:
+    axes = int(header["dim"][0])
+    if not 1 <= axes <= 7:
+        raise BadImageError(f"The header is damaged: it says that the image is {axes}-D.")
+    return [int(n) for n in header["dim"][1 : axes + 1]]
+
+
+def _scalar(header: Nifti1Header) -> None:
+    kind = header.get_data_dtype()
+    if kind.kind not in "iuf":
+        raise BadImageError(
+            f"The voxels are {header.get_value_label('datatype')}, not single real numbers: this "
+            "is a colour picture or a complex signal. Give the original scan, or its magnitude."
+        )
+
+
+def _notes(header: Nifti1Header) -> Iterator[str]:
+    if not header["qform_code"] and not header["sform_code"]:
+        yield (
+            "The header does not say how the image lies in the patient (sform and qform codes "
+            "are 0): left and right are NIfTI's default and may be swapped."
+        )
+    if unit := UNITS.get(int(header["xyzt_units"]) % 8):
+        yield f"The header gives lengths in {unit}; its numbers were taken as mm."
+    if int(header["dim"][0]) > 3:
+        yield "The image is 3-D with further axes of size 1, which were dropped."
+
+
+def _voxels(path: Path, header: Nifti1Header) -> NDArray[Any]:
+    """The first volume in `path`, in native byte order."""
+    count = int(np.prod(header["dim"][1:4], dtype=np.int64)) * header.get_data_dtype().itemsize
+    with _opened(path) as stream:
+        most = path.stat().st_size * (DEFLATE_RATIO if isinstance(stream, gzip.GzipFile) else 1)
+        if count > most:  # before so much memory is asked for
+            raise BadImageError(
+                f"{path} is cut short: its header promises {count:,} bytes of voxels, and it can "
+                f"hold at most {most:,}. Copy or export it again."
+            )
+        proxy = ArrayProxy(stream, header, mmap=False)
+        data = _read(proxy)
+        stream.read(TAIL)
+    return data
+
+
+def _read(proxy: ArrayProxy) -> NDArray[Any]:
+    if proxy.dtype.kind in "iu" and (proxy.slope, proxy.inter) == (1, 0):
+        data = np.asarray(proxy.get_unscaled())
+        return data.astype(data.dtype.newbyteorder("="), copy=False)
+    return np.asarray(proxy, dtype=np.float64)
+
+
+def _repeated(header: Nifti1Header, form: Form) -> Nifti1Header:
+    """`header` for a file of its own: single, 3-D, native, without what followed it."""
+    native = header.as_byteswapped("native")
+    single = form.repeat(native.binaryblock, check=False)
+    single["magic"] = form.repeat.single_magic
+    single["vox_offset"] = 0
+    single.set_data_shape(header["dim"][1:4])
+    return single
