@@ -8,11 +8,12 @@ from functools import partial
 import anyio
 import pytest
 from mcp import Client, MCPError
+from toy_server import BREAK, COUNT, TOYS, Break
+
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.schemas.result import Result
 from totalseg_mcp.server.app import build
 from totalseg_mcp.tools.tool import Tool
-from toy_server import BREAK, COUNT, TOYS, Break
 
 pytestmark = pytest.mark.anyio
 

@@ -4,6 +4,7 @@ import time
 
 import anyio
 import pytest
+
 from totalseg_mcp.engine.watch import stage, track
 from totalseg_mcp.server.watching import Lane, run_watched
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.watch import stage, track
@@ -58,7 +59,7 @@ def go_wrong(arguments: Break, session: Session) -> Result:
         case "exit":
             sys.exit("no licence")
         case "print":
-            print("a print")
+            print("a print")  # noqa: T201 (what a dependency may do)
             sys.stdout.flush()
             os.write(1, b"a raw write\n")
             os.system("echo a child")

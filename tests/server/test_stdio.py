@@ -1,0 +1,128 @@
+"""The server as a process on stdin and stdout."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+pytestmark = pytest.mark.anyio
+
+TOY_SERVER = Path(__file__).with_name("toy_server.py")
+ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])
+ENDLESS = {"tiles": 99_999}
+
+
+@pytest.fixture
+def server():
+    return StdioServerParameters(command=sys.executable, args=[str(TOY_SERVER)])
+
+
+@ERAS
+async def test_a_call_goes_there_and_back_with_its_progress(server, era):
+    seen = []
+
+    async def note(done, total, message):
+        seen.append(done)
+
+    with anyio.fail_after(60):
+        async with Client(server, mode=era) as client:
+            listed = await client.list_tools()
+            answer = await client.call_tool("count", {"tiles": 60}, progress_callback=note)
+    assert [tool.name for tool in listed.tools] == ["count", "go_wrong"]
+    assert answer.structured_content["tiles"] == 60
+    assert len(seen) >= 2
+    assert seen == sorted(set(seen))
+
+
+@ERAS
+async def test_cancels_at_random_moments_leave_the_server_well(server, era, tmp_path):
+    trace = tmp_path / "trace"
+    with anyio.fail_after(60):
+        async with Client(server, mode=era) as client:
+            for number in range(15):
+                with anyio.move_on_after(0.01 * number):
+                    await client.call_tool("count", ENDLESS | {"trace": str(trace)})
+            answer = await client.call_tool("count", {"tiles": 1})
+            tiles = trace.read_text()
+            await anyio.sleep(0.1)
+    assert not answer.is_error
+    assert trace.read_text() == tiles
+
+
+@ERAS
+async def test_what_a_job_prints_stays_off_the_wire(server, era):
+    with anyio.fail_after(60):
+        async with Client(server, mode=era) as client:
+            printed = await client.call_tool("go_wrong", {"how": "print"})
+            after = await client.call_tool("count", {})
+    assert not printed.is_error
+    assert not after.is_error
+
+
+async def test_a_bug_and_an_exit_are_survived(server):
+    with anyio.fail_after(60):
+        async with Client(server) as client:
+            for how in ("bug", "exit"):
+                assert (await client.call_tool("go_wrong", {"how": how})).is_error
+            assert not (await client.call_tool("count", {})).is_error
+
+
+def _message(method, number=None, **params):
+    message = {"jsonrpc": "2.0", "method": method, "params": params}
+    return json.dumps(message | ({} if number is None else {"id": number})) + "\n"
+
+
+HELLO = _message(
+    "initialize",
+    1,
+    protocolVersion="2025-11-25",
+    capabilities={},
+    clientInfo={"name": "test", "version": "1"},
+) + _message("notifications/initialized")
+
+
+@pytest.fixture
+def process():
+    with subprocess.Popen(
+        [sys.executable, TOY_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdin.write(HELLO)
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("pause_s", [0.01, 30])
+def test_the_process_ends_when_its_client_leaves_in_mid_job(process, tmp_path, pause_s):
+    """A job between two tiles stops; one in a long tile goes down with the process."""
+    trace = tmp_path / "trace"
+    arguments = {"tiles": 9999, "pause_s": pause_s, "trace": str(trace)}
+    process.stdin.write(_message("tools/call", 2, name="count", arguments=arguments))
+    process.stdin.flush()
+    _wait_for(trace, process)
+    left = time.monotonic()
+    process.stdin.close()
+    assert process.wait(timeout=20) == 0
+    assert time.monotonic() - left < 6  # 0.3 and 1.6 measured on a machine with little else to do
+
+
+def test_only_messages_are_on_the_wire(process):
+    process.stdin.write(_message("tools/call", 2, name="go_wrong", arguments={"how": "print"}))
+    process.stdin.flush()
+    messages = [json.loads(process.stdout.readline()) for _ in range(2)]
+    process.stdin.close()
+    assert [message["id"] for message in messages] == [1, 2]
+    assert process.stdout.read() == ""
+
+
+def _wait_for(file, process):
+    end = time.monotonic() + 30
+    while not file.exists():
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
