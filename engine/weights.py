@@ -1,11 +1,113 @@
-"""Where the models are on disk."""
+"""Which models are on disk, and where."""
 
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
+
+from totalseg_mcp.engine.errors import MissingWeightsError
+from totalseg_mcp.engine.tasks import TASKS, Model, Resolution
+
+CHECKPOINT = "checkpoint_final.pth"
+DESCRIPTIONS = ("dataset.json", "plans.json")
+SHOWN = TASKS["total"].models["fastest"]  # what the demonstration models are for
+FLAGS: Mapping[Resolution, str] = {"default": "", "fast": " --fast", "fastest": " --fastest"}
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Model folders below these roots, the first that has a model wins."""
+    """Model folders below these roots; the first root that has a model wins.
+
+    A model is in `<root>/<its folder>/<trainer>__<plans>__<configuration>/`, as
+    TotalSegmentator unpacks them: dataset.json, plans.json, and in each
+    `fold_<number>/` a checkpoint_final.pth.
+    """
 
     roots: tuple[Path, ...] = ()
+    demonstration: bool = False  # not models of TotalSegmentator, but stand-ins of ours
+
+    @classmethod
+    def standard(cls, environ: Mapping[str, str] = os.environ) -> "Store":
+        """The folder where TotalSegmentator keeps its models."""
+        return cls((standard_root(environ),))
+
+    @classmethod
+    def demo(cls) -> "Store":
+        """The demonstration models that come with this package."""
+        return cls((Path(str(files("totalseg_mcp.weights"))) / "demo",), demonstration=True)
+
+    def has(self, model: Model) -> bool:
+        """Whether `model` is here, with all its files."""
+        return any(not _lacking(folder, model) for folder in self._places(model))
+
+    def find(self, model: Model) -> Path:
+        """The folder of `model` that has its dataset.json, plans.json and folds.
+
+        Raises:
+            MissingWeightsError: it is not here, or files of it are missing or empty.
+        """
+        started = [folder for folder in self._places(model) if folder.parent.exists()]
+        for folder in started:
+            if not _lacking(folder, model):
+                return folder
+        if self.demonstration and model.dataset not in SHOWN:
+            raise MissingWeightsError(self._not_shown(model))
+        if started:
+            raise MissingWeightsError(
+                f"The model in {started[0]} is incomplete: {_lacking(started[0], model)} is "
+                f"missing or empty. {_advice(model)}"
+            )
+        looked = " or ".join(str(root) for root in self.roots) or "any folder: none is set"
+        raise MissingWeightsError(
+            f"The weights of model {model.dataset} ({model.folder}) are not in {looked}. "
+            f"{_advice(model)}"
+        )
+
+    def _places(self, model: Model) -> Iterator[Path]:
+        for root in self.roots:
+            yield root / model.folder / model.subfolder
+
+    def _not_shown(self, model: Model) -> str:
+        return (
+            "The server runs on demonstration weights, which cover only the task 'total' with "
+            f"fastest=true; this needs model {model.dataset} ({model.folder}). Use that, or have "
+            f"the operator start the server with TotalSegmentator's weights. {_advice(model)}"
+        )
+
+
+def standard_root(environ: Mapping[str, str]) -> Path:
+    """Where TotalSegmentator 2.18.0 keeps its models, by the same environment variables."""
+    if path := environ.get("TOTALSEG_WEIGHTS_PATH"):
+        return Path(path)
+    home = environ.get("TOTALSEG_HOME_DIR") or Path.home() / ".totalsegmentator"
+    return Path(home) / "nnunet" / "results"
+
+
+def checkpoints(folder: Path, model: Model) -> list[Path]:
+    """The checkpoints that `model` runs with, by fold; every one that is there for "all"."""
+    if model.folds == "all":
+        return sorted(folder.glob(f"fold_*/{CHECKPOINT}"))
+    return [folder / f"fold_{number}" / CHECKPOINT for number in model.folds]
+
+
+def _lacking(folder: Path, model: Model) -> str | None:
+    """The first file of the model that is missing or empty."""
+    learned = checkpoints(folder, model)
+    for file in (*(folder / name for name in DESCRIPTIONS), *learned):
+        if not file.is_file() or not file.stat().st_size:
+            return str(file.relative_to(folder))
+    return None if learned else f"fold_0/{CHECKPOINT}"
+
+
+def _advice(model: Model) -> str:
+    if model.release is None:
+        return (
+            "Its weights are not openly published. Get a licence from TotalSegmentator, download "
+            "them with its own `totalseg_download_weights`, and they are found where it puts them."
+        )
+    for name, task in TASKS.items():
+        for resolution, numbers in task.models.items():
+            if model.dataset in numbers:
+                return f"Fetch them: totalseg-mcp weights fetch {name}{FLAGS[resolution]}"
+    return "No task uses it."
