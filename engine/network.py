@@ -5,6 +5,7 @@ reversed when an image goes in and when labels come out, nowhere else.
 """
 
 import json
+import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -70,6 +71,7 @@ class Network:
         logits = self.logits(torch.from_numpy(data), tile_step)
         return self.restored(logits, made).transpose(2, 1, 0)
 
+    @torch.inference_mode()
     def logits(self, data: torch.Tensor, tile_step: float) -> torch.Tensor:
         """The mean of the folds' outputs, half precision: [class, z, y, x]."""
         total = None
@@ -93,6 +95,7 @@ class Network:
         return restored
 
 
+@torch.inference_mode()
 def slide(
     module: torch.nn.Module,
     data: torch.Tensor,
@@ -112,7 +115,7 @@ def slide(
     )
     total = None
     weights = torch.zeros(padded.shape[1:], dtype=torch.half, device=device)
-    with torch.inference_mode(), autocast(device):
+    with autocast(device):
         for tile in track(tiles(tuple(padded.shape[1:]), patch, tile_step), "tile"):
             output = module(padded[(slice(None), *tile)][None].contiguous())[0]
             output *= weight
@@ -222,7 +225,7 @@ def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
                 mmap=zipfile.is_zipfile(checkpoint),
             )
         weights: dict[str, torch.Tensor] = stored["network_weights"]
-    except Exception as error:  # noqa: BLE001 (torch raises what the damage happens to trigger)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise NotReadyError(
             f"The checkpoint {checkpoint} cannot be loaded safely "
             f"({type(error).__name__}: {str(error).splitlines()[0]}). Fetch the weights again."

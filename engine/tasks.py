@@ -47,7 +47,7 @@ class Model(Entry):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The structures of its outputs 1, 2, …"""
+        """The structures of its outputs; the first is output 1."""
         return labels(self.labels) + self.auxiliary
 
 

@@ -1,0 +1,24 @@
+"""What a call asks for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from totalseg_mcp.engine.plan import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One job: what goes in, what is wanted, where it goes. The paths are resolved and allowed.
+
+    `device` is cpu, mps, gpu or gpu:N.
+    """
+
+    input_path: Path
+    folder: Path
+    options: Options = field(default_factory=Options)
+    device: str = "gpu"
+    masks: bool = True
+    multilabel: bool = False  # one file for all masks
+    statistics: bool = False
+    include_incomplete: bool = False
+    preview: bool = False

@@ -1,0 +1,148 @@
+"""One job: read, plan, segment, measure, write."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from totalseg_mcp.engine.errors import BadImageError
+from totalseg_mcp.engine.files import read
+from totalseg_mcp.engine.files.outputs import check, staged
+from totalseg_mcp.engine.measure.statistics import Measurement, statistics
+from totalseg_mcp.engine.plan import Plan, plan
+from totalseg_mcp.engine.products import Findings, asked, file_names
+from totalseg_mcp.engine.request import Request
+from totalseg_mcp.engine.scan import Scan
+from totalseg_mcp.engine.segment import Segmented, segment
+from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.tasks import Model, task_named
+from totalseg_mcp.engine.watch import clocked, stage, track
+
+if TYPE_CHECKING:
+    import torch
+
+    from totalseg_mcp.engine.network import Network
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What came of a job: `files` are final, `seconds` are by stage, with the total."""
+
+    findings: Findings
+    files: tuple[Path, ...]
+    warnings: tuple[str, ...]
+    seconds: Mapping[str, float]
+    weight_reads: int
+    device: str
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """The structures that are in the label map, in label order."""
+        labels = self.findings.labels
+        there = np.bincount(labels.data.ravel(), minlength=len(labels.names) + 1)
+        return tuple(name for number, name in enumerate(labels.names, 1) if there[number])
+
+
+def run(request: Request, session: Session) -> Outcome:
+    """Do what was asked; files appear in `request.folder` only when all of it is done.
+
+    What can be refused is refused before a model is loaded.
+
+    Raises:
+        EngineError: the caller or the operator can put it right; nothing was written.
+    """
+    began, reads = time.perf_counter(), session.weight_reads
+    chosen = plan(request.options)
+    for model in chosen.needs:
+        session.store.find(model)
+    leftovers = check(request.folder, file_names(request, chosen))
+    with clocked() as seconds:
+        with stage("read", 0.0, 0.05):
+            scan = read(request.input_path)
+            _refuse_other_modality(scan, chosen)
+        with stage("start the device", 0.05, 0.06):
+            device, why_not = _device(request.device)
+        with stage("segment", 0.06, 0.85):
+            segmented = segment(scan.volume, chosen, lambda model: _network(model, session, device))
+        with stage("measure", 0.85, 0.88):
+            findings = _findings(request, chosen, scan, segmented)
+        with stage("write", 0.88, 1.0):
+            files = _write(request, findings)
+    seconds["total"] = time.perf_counter() - began
+    told = (*scan.notes, why_not, _nowhere(segmented, chosen), _beside(leftovers))
+    return Outcome(
+        findings=findings,
+        files=files,
+        warnings=tuple(warning for warning in told if warning),
+        seconds=seconds,
+        weight_reads=session.weight_reads - reads,
+        device=str(device),
+    )
+
+
+def _refuse_other_modality(scan: Scan, chosen: Plan) -> None:
+    task = task_named(chosen.task)
+    if scan.modality not in (None, task.modality):
+        other = {"total": "total_mr", "total_mr": "total"}.get(task.name)
+        advice = f"Use task={other!r}." if other else f"Use a task for {scan.modality}."
+        raise BadImageError(
+            f"The image is {scan.modality}, but the task {task.name!r} is for "
+            f"{task.modality}. {advice}"
+        )
+
+
+def _device(name: str) -> "tuple[torch.device, str | None]":
+    from totalseg_mcp.engine.network import choose_device
+
+    return choose_device(name)
+
+
+def _network(model: Model, session: Session, device: "torch.device") -> "Network":
+    with stage("load weights", 0.0, 0.0):
+        return session.network(model, device)
+
+
+def _findings(request: Request, chosen: Plan, scan: Scan, segmented: Segmented) -> Findings:
+    """The labels, and what was measured on the grid that TotalSegmentator measures on."""
+    labels, image = segmented.labels, scan.volume
+    if chosen.measured_on == "model":
+        labels, image = segmented.model_labels, segmented.model_image
+    measured: dict[str, Measurement] = {}
+    if request.statistics:
+        measured = statistics(labels, image, request.include_incomplete)
+    wanted = {name: measured[name] for name in chosen.wanted if name in measured}
+    return Findings(chosen, scan, segmented.labels, wanted)
+
+
+def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
+    """Write every product, then move them all into place together."""
+    products = asked(request)
+    if not products:
+        return ()
+    with staged(request.folder) as folder:
+        for name in track(tuple(products), "file kind"):
+            products[name].write(findings, folder)
+        names = sorted(file.name for file in folder.iterdir())
+    return tuple(request.folder / name for name in names)
+
+
+def _nowhere(segmented: Segmented, chosen: Plan) -> str | None:
+    if segmented.region_found or chosen.region is None:
+        return None
+    some = ", ".join(chosen.region.to[:5])
+    return (
+        f"Nothing was segmented: a rough model found none of the structures to look near ({some}). "
+        "They may be outside the scan; check with fast=true and no roi_subset."
+    )
+
+
+def _beside(leftovers: tuple[str, ...]) -> str | None:
+    if not leftovers:
+        return None
+    return (
+        f"The folder still holds {len(leftovers)} files of an earlier run that this one did not "
+        f"write, such as {leftovers[0]}."
+    )

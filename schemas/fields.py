@@ -1,0 +1,56 @@
+"""Argument types that tools share: forgiving in what they accept, exact in what they mean."""
+
+import json
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from totalseg_mcp.engine.tasks import TASKS, unknown
+
+DEVICE = re.compile(r"cpu|mps|gpu(:\d+)?")
+
+
+def _task(name: str) -> str:
+    if name not in TASKS:
+        raise ValueError(unknown("task", name, tuple(TASKS)))
+    return name
+
+
+def _device(name: str) -> str:
+    if not DEVICE.fullmatch(name):
+        raise ValueError(f"There is no device {name!r}. Use 'gpu', 'gpu:N', 'cpu' or 'mps'.")
+    return name
+
+
+def _names(given: object) -> object:
+    """A list of names, from a list, a JSON list in a string, or a comma-separated string.
+
+    >>> _names("liver, spleen")
+    ['liver', 'spleen']
+    >>> _names('["liver"]')
+    ['liver']
+    """
+    if not isinstance(given, str):
+        return given
+    if given.lstrip().startswith("["):
+        return json.loads(given)
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+# The enum is what the model sees; the message of the check offers the nearest names.
+TaskName = Annotated[
+    str, AfterValidator(_task), WithJsonSchema({"type": "string", "enum": list(TASKS)})
+]
+Device = Annotated[
+    str,
+    AfterValidator(_device),
+    WithJsonSchema({"type": "string", "pattern": f"^({DEVICE.pattern})$"}),
+]
+Names = Annotated[
+    list[str],
+    BeforeValidator(_names),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+    ),
+]

@@ -1,0 +1,198 @@
+"""The `totalsegmentator` tool."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.measure.statistics import Measurement
+from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.products import PREVIEW_FILE, STATISTICS_FILE
+from totalseg_mcp.engine.request import Request
+from totalseg_mcp.engine.run import Outcome, run as run_job
+from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.tasks import Resolution, task_named
+from totalseg_mcp.engine.volume import Grid
+from totalseg_mcp.schemas.totalsegmentator import (
+    Arguments,
+    DeviceUsed,
+    ImageGrid,
+    ModelUsed,
+    StructureStatistics,
+    TaskInfo,
+    Timings,
+    TotalSegmentatorResult,
+)
+from totalseg_mcp.tools.tool import Tool
+
+# Documented parameters that this version cannot honour; any value but the default is refused.
+NOT_BUILT = (
+    "output_type",
+    "roi_subset_robust",
+    "nr_threads_resampling",
+    "nr_threads_saving",
+    "force_split",
+    "body_seg",
+    "radiomics",
+    "crop_path",
+    "no_derived_masks",
+    "nora_tag",
+    "license_number",
+)
+DEMONSTRATION = (
+    "These results come from demonstration weights, trained on synthetic phantoms only: they "
+    "show how the tool works and say nothing about a patient."
+)
+
+
+def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
+    """Segment anatomical structures in a 3-D CT or MR image with TotalSegmentator's models.
+
+    Reads a NIfTI file or a folder of DICOM slices; writes a mask per structure (or one
+    label map), and on request statistics.json and preview.png, into output_dir. The result
+    names the files and says which structures were found, which were cut off by the image's
+    border (their numbers are null, not zero), and what was measured. The default works at
+    1.5 mm with several models; fast (3 mm) and fastest (6 mm) use one model on fewer voxels,
+    and roi_subset limits the work to what you need. For research, not for medical use.
+    """
+    _refuse_not_built(arguments)
+    request = Request(
+        input_path=session.reach.reading(Path(arguments.input_path)),
+        folder=session.reach.writing(Path(arguments.output_dir)),
+        options=Options(arguments.task, _resolution(arguments), tuple(arguments.roi_subset or ())),
+        device=arguments.device if "device" in arguments.model_fields_set else session.device,
+        masks=not arguments.skip_saving,
+        multilabel=arguments.multilabel,
+        statistics=arguments.statistics,
+        include_incomplete=arguments.stats_include_incomplete,
+        preview=arguments.preview,
+    )
+    return _result(arguments, request, run_job(request, session), session)
+
+
+def _refuse_not_built(arguments: Arguments) -> None:
+    given = [
+        name
+        for name in NOT_BUILT
+        if getattr(arguments, name) != Arguments.model_fields[name].default
+    ]
+    if given:
+        raise NotReadyError(
+            f"Not available in this version of totalseg-mcp: {', '.join(given)}. "
+            "Leave out what is not available; nothing was done."
+        )
+
+
+def _resolution(arguments: Arguments) -> Resolution:
+    if arguments.fastest:
+        return "fastest"
+    return "fast" if arguments.fast else "default"
+
+
+def _result(
+    arguments: Arguments, request: Request, outcome: Outcome, session: Session
+) -> TotalSegmentatorResult:
+    plan, found = outcome.findings.plan, outcome.found
+    measured = outcome.findings.measurements if request.statistics else None
+    files = {file.name: str(file) for file in outcome.files}
+    warnings = [*outcome.warnings, *_cut_off(measured or {})]
+    if session.store.demonstration:
+        warnings.insert(0, DEMONSTRATION)
+    return TotalSegmentatorResult(
+        summary=_summary(outcome, warnings),
+        preview_file=files.pop(PREVIEW_FILE, None),
+        output_dir=str(request.folder),
+        command_output="" if arguments.quiet else _log(outcome, arguments.verbose),
+        statistics_file=files.pop(STATISTICS_FILE, None),
+        statistics_grid=plan.measured_on if request.statistics else None,
+        statistics=_statistics(measured),
+        segmentation_files=list(files.values()),
+        task_info=_task_info(outcome),
+        found=list(found),
+        not_found=[name for name in plan.wanted if name not in found],
+        warnings=warnings,
+        weights="demonstration" if session.store.demonstration else "installed",
+        models=[
+            ModelUsed(dataset=model.dataset, folder=str(session.store.find(model)))
+            for model in dict.fromkeys(plan.needs)
+        ],
+        device=DeviceUsed(asked=request.device, used=outcome.device),
+        timings=_timings(outcome),
+        grid=_grid(outcome.findings.labels.grid),
+    )
+
+
+def _statistics(
+    measured: Mapping[str, Measurement] | None,
+) -> dict[str, StructureStatistics] | None:
+    if measured is None:
+        return None
+    return {
+        name: StructureStatistics.model_validate(asdict(measurement))
+        for name, measurement in measured.items()
+    }
+
+
+def _task_info(outcome: Outcome) -> TaskInfo:
+    plan = outcome.findings.plan
+    modality = task_named(plan.task).modality
+    return TaskInfo(
+        task=plan.task,
+        is_mr_task=modality == "MR",
+        image_type=outcome.findings.scan.modality or modality,
+        resolution=plan.resolution,
+    )
+
+
+def _timings(outcome: Outcome) -> Timings:
+    stages = {name: round(s, 3) for name, s in outcome.seconds.items() if name != "total"}
+    return Timings(
+        total_s=round(outcome.seconds["total"], 3),
+        stages_s=stages,
+        weight_reads=outcome.weight_reads,
+    )
+
+
+def _grid(grid: Grid) -> ImageGrid:
+    return ImageGrid(
+        shape=grid.shape,
+        spacing_mm=grid.spacing_mm,
+        orientation=grid.axcodes,
+        affine=grid.affine.tolist(),
+    )
+
+
+def _cut_off(measured: Mapping[str, Measurement]) -> list[str]:
+    names = [name for name, measurement in measured.items() if measurement.complete is False]
+    if not names:
+        return []
+    return [
+        f"The image's border may cut off {len(names)} structures: {', '.join(names)}. Their "
+        "numbers are null, or lower bounds where stats_include_incomplete was set."
+    ]
+
+
+def _summary(outcome: Outcome, warnings: list[str]) -> str:
+    plan = outcome.findings.plan
+    text = (
+        f"{plan.task} ({plan.resolution}): found {len(outcome.found)} of {len(plan.wanted)} "
+        f"structures, wrote {len(outcome.files)} files in {outcome.seconds['total']:.1f} s."
+    )
+    return f"{text} {warnings[0]}" if warnings else text
+
+
+def _log(outcome: Outcome, verbose: bool) -> str:
+    """What a command line would have printed; `verbose` adds the time of each stage."""
+    findings = outcome.findings
+    lines = [
+        f"task {findings.plan.task}, {findings.plan.resolution} resolution, on {outcome.device}",
+        f"scan {findings.labels.grid.shape}, {findings.labels.grid.axcodes}",
+        *(f"warning: {warning}" for warning in outcome.warnings),
+    ]
+    if verbose:
+        lines += [f"{name}: {seconds:.2f} s" for name, seconds in outcome.seconds.items()]
+        lines += [f"model {model.dataset}: {model.folder}" for model in findings.plan.needs]
+    return "\n".join([*lines, f"{len(outcome.files)} files written"])
+
+
+TOOL = Tool("totalsegmentator", "TotalSegmentator", Arguments, TotalSegmentatorResult, run)
