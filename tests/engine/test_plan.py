@@ -1,0 +1,77 @@
+import pytest
+
+from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
+from totalseg_mcp.engine.plan import Options, plan
+from totalseg_mcp.engine.tasks import TASKS
+
+
+def datasets(options: Options) -> list[int]:
+    return [model.dataset for model in plan(options).needs]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (Options("total"), [291, 292, 293, 294, 295]),
+        (Options("total", "fast"), [297]),
+        (Options("total", "fastest"), [298]),
+        (Options("total", "default", ("liver", "rib_left_1")), [298, 291, 295]),
+        (Options("total", "fast", ("aorta",)), [298, 297]),
+        (Options("total_mr", "default", ("spleen",)), [852, 850]),
+        (Options("liver_segments"), [298, 570]),
+        (Options("lung_vessels"), [297, 117]),
+        (Options("abdominal_muscles"), None),
+    ],
+)
+def test_the_models_that_run_are_those_of_totalsegmentator(options, expected):
+    if expected is None:
+        with pytest.raises(NotReadyError):
+            plan(options)
+    else:
+        assert datasets(options) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "step"), [("total", 0.8), ("total_mr", 0.8), ("liver_segments", 0.5)]
+)
+def test_tiles_move_on_as_far_as_totalsegmentators(task, step):
+    assert plan(Options(task)).tile_step == step
+
+
+def test_the_rough_pass_moves_by_its_own_task():
+    region = plan(Options("liver_segments")).region
+    assert region is not None
+    assert region.plan.tile_step == 0.8
+    assert (region.to, region.margin_mm) == (("liver",), 20.0)
+
+
+def test_statistics_are_measured_where_totalsegmentator_measures():
+    measured = {r: plan(Options("total", r)).measured_on for r in ("default", "fast", "fastest")}
+    assert measured == {"default": "scan", "fast": "model", "fastest": "scan"}
+
+
+def test_an_unknown_structure_is_refused_with_the_nearest_ones():
+    with pytest.raises(BadRequestError, match=r"'livr'.*liver"):
+        plan(Options("total", "default", ("spleen", "livr")))
+
+
+def test_a_resolution_that_a_task_lacks_is_refused_with_those_it_has():
+    with pytest.raises(BadRequestError, match=r"'liver_segments' has no 'fast' model.*default"):
+        plan(Options("liver_segments", "fast"))
+
+
+def test_licensed_tasks_are_refused():
+    with pytest.raises(NotReadyError, match="tissue_types"):
+        plan(Options("tissue_types"))
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_every_task_is_planned_or_refused_by_name(name):
+    try:
+        chosen = plan(Options(name))
+    except NotReadyError as refusal:
+        assert repr(name) in str(refusal) or "'body'" in str(refusal)
+    else:
+        covered = {structure for model in chosen.models for structure in model.names}
+        assert set(chosen.names) <= covered
+        assert len({model.spacing_mm for model in chosen.models}) == 1

@@ -1,0 +1,164 @@
+"""The whole way there and back, with networks that are plain functions of the image."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from totalseg_mcp.engine.image.orientation import reorient
+from totalseg_mcp.engine.plan import Options, Plan, plan
+from totalseg_mcp.engine.segment import Network, segment
+from totalseg_mcp.engine.tasks import Model
+from totalseg_mcp.engine.volume import Grid, Volume
+from totalseg_mcp.engine.watch import Progress, Watch, clocked, watching
+
+LIVER = 5  # its label number in the task total
+CENTRE_MM = np.array([20.0, -35.0, 850.0])
+RADII_MM = np.array([48.0, 30.0, 38.0])
+
+
+def tilted_grid(shape: tuple[int, int, int] = (80, 70, 60)) -> Grid:
+    """LPS, tilted about two axes, 2 x 2.5 x 3 mm, centred near the ball, off the origin."""
+    a, b = np.radians([12.0, -8.0])
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_z = np.array([[np.cos(b), -np.sin(b), 0], [np.sin(b), np.cos(b), 0], [0, 0, 1]])
+    affine = np.eye(4)
+    affine[:3, :3] = about_x @ about_z @ np.diag([-2.0, -2.5, 3.0])
+    affine[:3, 3] = CENTRE_MM - affine[:3, :3] @ (np.array(shape) / 2)
+    return Grid(shape, affine)
+
+
+def ball(grid: Grid) -> np.ndarray:
+    """Where an ellipsoid, fixed in the world, covers the voxels' centres."""
+    index = np.indices(grid.shape).reshape(3, -1)
+    world = (grid.affine[:3, :3] @ index).T + grid.affine[:3, 3]
+    inside = (((world - CENTRE_MM) / RADII_MM) ** 2).sum(1) <= 1
+    return inside.reshape(grid.shape)
+
+
+def scan(grid: Grid) -> Volume:
+    return Volume(np.where(ball(grid), 60, -1000).astype(np.int16), grid)
+
+
+def bright(name: str) -> Callable[[Model], Network]:
+    """Models that call every voxel above -500 HU `name`, if that is one of their structures."""
+
+    def network(model: Model) -> Network:
+        def labels(image: Volume, tile_step: float) -> np.ndarray:
+            assert image.grid.axcodes == "RAS"
+            number = model.names.index(name) + 1 if name in model.names else 0
+            return np.where(image.data > -500, number, 0).astype(np.uint8)
+
+        return labels
+
+    return network
+
+
+def dice(a: np.ndarray, b: np.ndarray) -> float:
+    return 2 * float((a & b).sum()) / float(a.sum() + b.sum())
+
+
+FAST = plan(Options("total", "fast"))
+
+
+def test_labels_come_back_where_the_structure_lies_in_the_patient():
+    grid = tilted_grid()
+    found = segment(scan(grid), FAST, bright("liver")).labels
+    assert found.grid.shape == grid.shape
+    np.testing.assert_array_equal(found.grid.affine, grid.affine)
+    assert dice(found.data == LIVER, ball(grid)) > 0.96
+    volume_mm3 = (found.data == LIVER).sum() * 2.0 * 2.5 * 3.0
+    assert volume_mm3 == pytest.approx(4 / 3 * np.pi * RADII_MM.prod(), rel=0.04)
+
+
+@pytest.mark.parametrize("axcodes", ["RAS", "LPS", "SAL", "PIR", "IRA", "ASR"])
+def test_the_order_and_direction_of_the_axes_do_not_matter(axcodes):
+    turned = reorient(scan(tilted_grid()), axcodes)
+    found = segment(turned, FAST, bright("liver")).labels
+    assert found.grid.axcodes == axcodes
+    straight = segment(scan(tilted_grid()), FAST, bright("liver")).labels
+    np.testing.assert_array_equal(reorient(found, "LPS").data, straight.data)
+
+
+def test_a_scan_that_has_the_models_spacing_is_not_resampled():
+    grid = Grid((20, 22, 24), np.diag([3.0, 3.0, 3.0, 1.0]))
+    image = Volume(np.full(grid.shape, -999.5), grid)
+    seen = segment(image, FAST, bright("liver")).model_image
+    assert seen.data.dtype == np.float64, "values stay as they are"
+    np.testing.assert_array_equal(seen.data, image.data)
+
+
+def test_resampled_values_are_whole_numbers_cut_off_toward_zero():
+    grid = Grid((20, 22, 24), np.diag([2.0, 2.0, 2.0, 1.0]))
+    seen = segment(Volume(np.full(grid.shape, -99.7), grid), FAST, bright("liver")).model_image
+    assert seen.data.dtype == np.int32
+    assert set(np.unique(seen.data)) == {-99}
+    assert seen.grid.shape == (13, 15, 16), "round(20 * 2 / 3), round(22 * 2 / 3), 24 * 2 / 3"
+
+
+SUBSET = plan(Options("total", "default", ("liver",)))
+
+
+def test_only_the_region_of_a_subset_is_segmented_and_the_rest_is_background():
+    seen: list[tuple[int, int, int]] = []
+
+    def network(model: Model) -> Network:
+        rough = bright("liver")(model)
+
+        def labels(image: Volume, tile_step: float) -> np.ndarray:
+            seen.append(image.grid.shape)
+            return rough(image, tile_step)
+
+        return labels
+
+    grid = tilted_grid((100, 90, 80))
+    found = segment(scan(grid), SUBSET, network).labels
+    assert dice(found.data == LIVER, ball(grid)) > 0.96
+    rough_mm = np.array(seen[0]) * 6.0
+    region_mm = np.array(seen[1]) * 1.5
+    tilt_mm = 30.0
+    assert np.all(region_mm < rough_mm)
+    assert np.all(region_mm <= 2 * RADII_MM + 2 * 20.0 + tilt_mm)
+
+
+def test_structures_outside_the_subset_are_dropped():
+    assert not segment(scan(tilted_grid()), SUBSET, bright("brain")).labels.data.any()
+
+
+def test_a_region_that_is_not_there_is_reported_and_no_further_model_runs():
+    ran: list[int] = []
+
+    def network(model: Model) -> Network:
+        ran.append(model.dataset)
+        return bright("nothing")(model)
+
+    segmented = segment(scan(tilted_grid()), SUBSET, network)
+    assert not segmented.region_found
+    assert not segmented.labels.data.any()
+    assert ran == [298], "only the rough model"
+
+
+def test_later_models_win_where_two_overlap():
+    chosen = plan(Options("total", "default"))
+
+    def network(model: Model) -> Network:
+        return lambda image, step: np.ones(image.grid.shape, np.uint8)
+
+    found = segment(scan(tilted_grid((12, 12, 12))), chosen, network).labels
+    assert set(np.unique(found.data)) == {chosen.names.index(chosen.models[-1].names[0]) + 1}
+
+
+def progress_of(chosen: Plan) -> list[Progress]:
+    told: list[Progress] = []
+    with watching(Watch(told.append, lambda: None)), clocked() as seconds:
+        segment(scan(tilted_grid((30, 30, 30))), chosen, bright("liver"))
+    assert seconds["infer"] > 0
+    return told
+
+
+@pytest.mark.parametrize("chosen", [FAST, SUBSET, plan(Options("total", "default"))])
+def test_progress_rises_from_nothing_to_nearly_all(chosen):
+    done = [progress.done for progress in progress_of(chosen)]
+    assert done == sorted(done)
+    assert done[0] == 0.0
+    assert done[-1] > 0.9

@@ -1,0 +1,106 @@
+"""A real nnU-Net model folder with random weights, made in less than a second.
+
+The layout is TotalSegmentator's; the network has two stages and a few features, so that it
+runs on a small phantom in no time and still gives many labels.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from dynamic_network_architectures.architectures.unet import PlainConvUNet
+
+from totalseg_mcp.engine.tasks import MODELS, Model
+
+PATCH = (16, 24, 20)  # z, y, x
+ARCHITECTURE: dict[str, Any] = {
+    "n_stages": 2,
+    "features_per_stage": [4, 8],
+    "conv_op": "torch.nn.modules.conv.Conv3d",
+    "kernel_sizes": [[3, 3, 3]] * 2,
+    "strides": [[1, 1, 1], [2, 2, 2]],
+    "n_conv_per_stage": [1, 1],
+    "n_conv_per_stage_decoder": [1],
+    "conv_bias": True,
+    "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+    "norm_op_kwargs": {"eps": 1e-05, "affine": True},
+    "dropout_op": None,
+    "dropout_op_kwargs": None,
+    "nonlin": "torch.nn.LeakyReLU",
+    "nonlin_kwargs": {"inplace": True},
+}
+RESAMPLING = {"is_seg": False, "order_z": 0, "force_separate_z": None}
+
+
+def plans(model: Model) -> dict[str, Any]:
+    """plans.json, in the format of nnU-Net 2.3 and later."""
+    x, y, z = model.spacing_mm or (1.5, 1.5, 1.5)
+    configuration = {
+        "data_identifier": "test",
+        "preprocessor_name": "DefaultPreprocessor",
+        "batch_size": 2,
+        "patch_size": list(PATCH),
+        "spacing": [z, y, x],
+        "normalization_schemes": ["CTNormalization"],
+        "use_mask_for_norm": [False],
+        "resampling_fn_data": "resample_data_or_seg_to_shape",
+        "resampling_fn_data_kwargs": {**RESAMPLING, "order": 3},
+        "resampling_fn_seg": "resample_data_or_seg_to_shape",
+        "resampling_fn_seg_kwargs": {**RESAMPLING, "is_seg": True, "order": 1},
+        "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
+        "resampling_fn_probabilities_kwargs": {**RESAMPLING, "order": 1},
+        "architecture": {
+            "network_class_name": f"{PlainConvUNet.__module__}.PlainConvUNet",
+            "arch_kwargs": ARCHITECTURE,
+            "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+        },
+    }
+    return {
+        "dataset_name": model.folder,
+        "plans_name": model.plans,
+        "image_reader_writer": "NibabelIOWithReorient",
+        "transpose_forward": [0, 1, 2],
+        "transpose_backward": [0, 1, 2],
+        "label_manager": "LabelManager",
+        "configurations": {model.configuration: configuration},
+        "foreground_intensity_properties_per_channel": {
+            "0": {"mean": 20.0, "std": 350.0, "percentile_00_5": -1000.0, "percentile_99_5": 1200.0}
+        },
+    }
+
+
+def weights(model: Model, seed: int) -> Mapping[str, torch.Tensor]:
+    """Random weights whose last layer has no bias towards any class."""
+    torch.manual_seed(seed)
+    parts = {
+        **ARCHITECTURE,
+        "conv_op": torch.nn.Conv3d,
+        "norm_op": torch.nn.InstanceNorm3d,
+        "nonlin": torch.nn.LeakyReLU,
+    }
+    network = PlainConvUNet(input_channels=1, num_classes=len(model.names) + 1, **parts)
+    return network.state_dict()
+
+
+def make_model_folder(root: Path, dataset: int, seed: int = 0, **checkpoint: Any) -> Path:
+    """The folder of the model `dataset` below `root`; `checkpoint` adds keys to its checkpoint."""
+    model = MODELS[dataset]
+    folder = root / model.folder / model.subfolder
+    folds = range(2) if model.folds == "all" else model.folds
+    for fold in folds:
+        (folder / f"fold_{fold}").mkdir(parents=True)
+        stored = {
+            "network_weights": weights(model, seed + fold),
+            "trainer_name": model.trainer,
+            "init_args": {"configuration": model.configuration},
+            "inference_allowed_mirroring_axes": None,
+            **checkpoint,
+        }
+        torch.save(stored, folder / f"fold_{fold}" / "checkpoint_final.pth")
+    labels = {"background": 0, **{name: v for v, name in enumerate(model.names, start=1)}}
+    dataset_json = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"}
+    (folder / "dataset.json").write_text(json.dumps(dataset_json))
+    (folder / "plans.json").write_text(json.dumps(plans(model)))
+    return folder
