@@ -10,13 +10,14 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from totalseg_mcp.server.settings import BadSettingsError, settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; 0 when it did what it was asked."""
-    arguments = _parser().parse_args(argv)
+    arguments = parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))
     except BadSettingsError as error:
@@ -24,12 +25,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
 
 
-def _parser() -> ArgumentParser:
-    parser = ArgumentParser(prog="totalseg-mcp", description="TotalSegmentator as an MCP server.")
-    parser.add_argument("--version", action="version", version=version("totalseg-mcp"))
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> ArgumentParser:
+    """What may be on the command line; `command` is the function to call with it."""
+    top = ArgumentParser(prog="totalseg-mcp", description="TotalSegmentator as an MCP server.")
+    top.add_argument("--version", action="version", version=version("totalseg-mcp"))
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve MCP on stdin and stdout, or on HTTP"))
-    return parser
+    _add_demo(commands.add_parser("demo", help="segment a scan with the demonstration models"))
+    return top
 
 
 def _add_serve(parser: ArgumentParser) -> None:
@@ -43,7 +46,11 @@ def _add_serve(parser: ArgumentParser) -> None:
         help="a folder that jobs may read and write; may be repeated; "
         "without it they may use all folders [TOTALSEG_MCP_ALLOW]",
     )
-    parser.add_argument("--device", help="cpu, cuda, cuda:1, … [TOTALSEG_MCP_DEVICE]")
+    parser.add_argument(
+        "--device",
+        help="for calls that do not name one: gpu (or what there is), gpu:N, cpu, mps "
+        "[TOTALSEG_MCP_DEVICE]",
+    )
     parser.add_argument(
         "--http",
         metavar="HOST:PORT",
@@ -54,6 +61,14 @@ def _add_serve(parser: ArgumentParser) -> None:
         "--log-level", choices=["debug", "info", "warning", "error"], default="info"
     )
     parser.set_defaults(command=_serve)
+
+
+def _add_demo(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "image", nargs="?", type=Path, help="a scan of your own; a phantom is scanned without it"
+    )
+    parser.add_argument("--output", type=Path, default=Path("demo-output"), metavar="DIR")
+    parser.set_defaults(command=_demo)
 
 
 def _serve(arguments: Namespace) -> int:
@@ -67,3 +82,9 @@ def _serve(arguments: Namespace) -> int:
 
     serve(chosen)
     return 0
+
+
+def _demo(arguments: Namespace) -> int:
+    from totalseg_mcp.server.demo import demo
+
+    return demo(arguments.image, arguments.output)

@@ -32,11 +32,11 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the operator chose; None or empty leaves the choice to the engine."""
+    """What the operator chose."""
 
-    weights: str | None = None  # "demo", or a folder of models
-    allow: tuple[Path, ...] = ()
-    device: str | None = None
+    weights: str | None = None  # "demo", or a folder; None: where TotalSegmentator keeps its own
+    allow: tuple[Path, ...] = ()  # absolute; none: every folder
+    device: str = "gpu"  # for calls that do not name one
     http: Address | None = None  # None: serve on stdin and stdout
     token: str | None = field(default=None, repr=False)
     log_level: str = "info"
@@ -50,9 +50,9 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
             cannot be read.
     """
     chosen = Settings(
-        weights=arguments.weights or environment.get("TOTALSEG_MCP_WEIGHTS"),
+        weights=arguments.weights or environment.get("TOTALSEG_MCP_WEIGHTS") or None,
         allow=_folders(arguments.allow or environment.get("TOTALSEG_MCP_ALLOW", "")),
-        device=arguments.device or environment.get("TOTALSEG_MCP_DEVICE"),
+        device=arguments.device or environment.get("TOTALSEG_MCP_DEVICE") or "gpu",
         http=address(arguments.http) if arguments.http else None,
         token=environment.get("TOTALSEG_MCP_TOKEN") or None,
         log_level=arguments.log_level,
@@ -79,4 +79,4 @@ def address(text: str) -> Address:
 
 def _folders(given: list[str] | str) -> tuple[Path, ...]:
     names = given.split(os.pathsep) if isinstance(given, str) else given
-    return tuple(Path(name) for name in names if name)
+    return tuple(Path(name).expanduser().absolute() for name in names if name)

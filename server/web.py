@@ -20,15 +20,17 @@ GRACE_S = 10  # for calls in flight when the server is told to end
 LOOPBACK = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 
 
-def serve_http(server: Server[Any], address: Address, token: str | None) -> None:
-    """Serve on `address` until a signal comes; then calls in flight get `GRACE_S` to end."""
+def serve_http(
+    server: Server[Any], address: Address, token: str | None, grace_s: int = GRACE_S
+) -> None:
+    """Serve on `address` until a signal comes; then calls in flight get `grace_s` to end."""
     uvicorn.run(
         application(server, address, token),
         host=address.host,
         port=address.port,
         log_config=None,  # ours, on stderr
         access_log=False,
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=grace_s,
     )
 
 

@@ -158,11 +158,14 @@ async def test_a_second_job_waits_and_is_told_its_place(server, era):
     async def note(done, total, message):
         told.append(message)
 
-    async with Client(server, mode=era) as client, Client(server, mode=era) as other:
-        async with anyio.create_task_group() as group:
-            await _is_running(partial(client.call_tool, "count", {"tiles": 50}), group)
-            with anyio.fail_after(10):
-                await other.call_tool("count", {"tiles": 30}, progress_callback=note)
+    async with (
+        Client(server, mode=era) as client,
+        Client(server, mode=era) as other,
+        anyio.create_task_group() as group,
+    ):
+        await _is_running(partial(client.call_tool, "count", {"tiles": 50}), group)
+        with anyio.fail_after(10):
+            await other.call_tool("count", {"tiles": 30}, progress_callback=note)
     assert told[0] == "waiting: 1 job ahead"
     assert told[-1].startswith("counting: ")
 

@@ -2,12 +2,13 @@ import os
 from pathlib import Path
 
 import pytest
-from totalseg_mcp.server.cli import _parser
+
+from totalseg_mcp.server.cli import parser
 from totalseg_mcp.server.settings import Address, BadSettingsError, Settings, address, settings
 
 
 def _settings(*line, **environment):
-    return settings(_parser().parse_args(["serve", *line]), environment)
+    return settings(parser().parse_args(["serve", *line]), environment)
 
 
 def test_nothing_said_leaves_the_choices_open():
@@ -44,6 +45,11 @@ def test_others_may_connect_only_with_a_token(host):
     with pytest.raises(BadSettingsError, match="TOTALSEG_MCP_TOKEN"):
         _settings(f"--http={host}:8765")
     assert _settings(f"--http={host}:8765", TOTALSEG_MCP_TOKEN="s3cret").http
+
+
+def test_folders_are_absolute_from_the_start(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert _settings("--allow=scans").allow == (tmp_path / "scans",)
 
 
 def test_a_token_is_not_shown():

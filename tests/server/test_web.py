@@ -201,4 +201,4 @@ def test_the_server_ends_soon_when_told_to_even_with_a_job_running(tmp_path):
                 assert process.poll() is None
                 time.sleep(0.02)
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=25)  # 10 s of grace and the rest of a tile
+            process.wait(timeout=25)  # a second of grace and the rest of a tile

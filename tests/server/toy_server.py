@@ -78,7 +78,7 @@ def main(address="", token=None):
 
     server = build(TOYS, Session())
     if address:
-        serve_http(server, read_address(address), token)
+        serve_http(server, read_address(address), token, grace_s=1)
     else:
         serve_stdio(server)
 

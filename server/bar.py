@@ -1,0 +1,46 @@
+"""A progress bar: one growing line on a terminal, a line now and then in a log."""
+
+import shutil
+import sys
+from typing import TextIO
+
+WIDTH = 24
+STRIDE = 0.05  # of the job, from one line of a log to the next
+
+
+class Bar:
+    """Shows progress as it is told; `close` it when nothing more comes."""
+
+    def __init__(self, out: TextIO = sys.stdout) -> None:
+        self._out = out
+        self._shown = -STRIDE
+
+    async def tell(self, progress: float, total: float | None, message: str | None) -> None:
+        """Show that `progress` of `total` is done."""
+        share = progress / (total or 1.0)
+        text = f"{drawn(share)} {message or ''}"
+        if self._out.isatty():
+            columns = shutil.get_terminal_size().columns - 1
+            self._write(f"\r{text[:columns]:<{columns}}")
+        elif share >= self._shown + STRIDE:
+            self._shown = share
+            self._write(f"{text}\n")
+
+    def close(self) -> None:
+        """Leave the line."""
+        if self._out.isatty():
+            self._write("\n")
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+def drawn(share: float) -> str:
+    """The bar and the percentage.
+
+    >>> drawn(0.5)
+    '[############............]  50 %'
+    """
+    full = round(share * WIDTH)
+    return f"[{'#' * full}{'.' * (WIDTH - full)}] {share:4.0%}".replace("%", " %")

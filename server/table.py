@@ -1,0 +1,61 @@
+"""A result as text, for people."""
+
+from collections.abc import Iterable
+
+from totalseg_mcp.schemas.totalsegmentator import StructureStatistics, TotalSegmentatorResult
+
+MM3_PER_ML = 1000.0
+
+
+def table(result: TotalSegmentatorResult) -> str:
+    """What was done, where it is, what was measured, and what to beware of."""
+    parts = [result.summary, _facts(result)]
+    if result.statistics:
+        parts.append(_measured(result.statistics))
+    if result.not_found:
+        parts.append(f"Not found: {', '.join(result.not_found)}.")
+    if result.warnings:
+        parts.append("\n".join(["Warnings", *(f"- {warning}" for warning in result.warnings)]))
+    return "\n\n".join(parts)
+
+
+def _facts(result: TotalSegmentatorResult) -> str:
+    stages = (f"{name} {seconds:.1f}" for name, seconds in result.timings.stages_s.items())
+    datasets = ", ".join(str(model.dataset) for model in result.models)
+    rows = {
+        "Status": result.status,
+        "Task": f"{result.task_info.task} ({result.task_info.resolution})",
+        "Weights": f"{result.weights} (models {datasets})",
+        "Device": result.device.used,
+        "Seconds": f"{result.timings.total_s:.1f} ({', '.join(stages)})",
+        "Folder": result.output_dir,
+        "Masks": f"{len(result.segmentation_files)} files",
+        "Statistics": result.statistics_file or "-",
+        "Preview": result.preview_file or "-",
+    }
+    return "\n".join(f"{name:<12}{value}" for name, value in rows.items())
+
+
+def _measured(statistics: dict[str, StructureStatistics]) -> str:
+    """The structures that are there, the largest first."""
+    present = {name: row for name, row in statistics.items() if row.present}
+    by_size = sorted(present.items(), key=lambda item: -item[1].voxels)
+    rows = [
+        (name, _volume(row), _number(row.mean_intensity), "yes" if row.complete else "cut off")
+        for name, row in by_size
+    ]
+    return _columns([("Structure", "Volume (ml)", "Mean", "Complete"), *rows])
+
+
+def _volume(row: StructureStatistics) -> str:
+    if row.volume_mm3 is None:
+        return "-"
+    return f"{'> ' if row.lower_bound else ''}{row.volume_mm3 / MM3_PER_ML:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _columns(rows: Iterable[tuple[str, str, str, str]]) -> str:
+    return "\n".join(f"{a:<34}{b:>12}{c:>10}  {d}" for a, b, c, d in rows)
