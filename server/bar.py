@@ -5,7 +5,7 @@ import sys
 from typing import TextIO
 
 WIDTH = 24
-STRIDE = 0.05  # of the job, from one line of a log to the next
+LINES = 20  # in a log, at most
 
 
 class Bar:
@@ -13,7 +13,7 @@ class Bar:
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
-        self._shown = -STRIDE
+        self._lines = -1
 
     async def tell(self, progress: float, total: float | None, message: str | None) -> None:
         """Show that `progress` of `total` is done."""
@@ -22,8 +22,8 @@ class Bar:
         if self._out.isatty():
             columns = shutil.get_terminal_size().columns - 1
             self._write(f"\r{text[:columns]:<{columns}}")
-        elif share >= self._shown + STRIDE:
-            self._shown = share
+        elif int(share * LINES) > self._lines:
+            self._lines = int(share * LINES)
             self._write(f"{text}\n")
 
     def close(self) -> None:

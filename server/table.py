@@ -1,21 +1,24 @@
 """A result as text, for people."""
 
+import textwrap
 from collections.abc import Iterable
 
 from totalseg_mcp.schemas.totalsegmentator import StructureStatistics, TotalSegmentatorResult
 
 MM3_PER_ML = 1000.0
+WIDTH = 100
 
 
 def table(result: TotalSegmentatorResult) -> str:
     """What was done, where it is, what was measured, and what to beware of."""
-    parts = [result.summary, _facts(result)]
+    parts = [_wrapped(result.summary), _facts(result)]
     if result.statistics:
-        parts.append(_measured(result.statistics))
+        unit = "HU" if result.task_info.image_type == "CT" else "a.u."
+        parts.append(_measured(result.statistics, unit))
     if result.not_found:
-        parts.append(f"Not found: {', '.join(result.not_found)}.")
+        parts.append(_wrapped(f"Not found: {', '.join(result.not_found)}."))
     if result.warnings:
-        parts.append("\n".join(["Warnings", *(f"- {warning}" for warning in result.warnings)]))
+        parts.append("\n".join(["Warnings", *(_wrapped(f"- {text}") for text in result.warnings)]))
     return "\n\n".join(parts)
 
 
@@ -33,10 +36,10 @@ def _facts(result: TotalSegmentatorResult) -> str:
         "Statistics": result.statistics_file or "-",
         "Preview": result.preview_file or "-",
     }
-    return "\n".join(f"{name:<12}{value}" for name, value in rows.items())
+    return "\n".join(_wrapped(f"{name:<12}{value}", 12) for name, value in rows.items())
 
 
-def _measured(statistics: dict[str, StructureStatistics]) -> str:
+def _measured(statistics: dict[str, StructureStatistics], unit: str) -> str:
     """The structures that are there, the largest first."""
     present = {name: row for name, row in statistics.items() if row.present}
     by_size = sorted(present.items(), key=lambda item: -item[1].voxels)
@@ -44,7 +47,7 @@ def _measured(statistics: dict[str, StructureStatistics]) -> str:
         (name, _volume(row), _number(row.mean_intensity), "yes" if row.complete else "cut off")
         for name, row in by_size
     ]
-    return _columns([("Structure", "Volume (ml)", "Mean", "Complete"), *rows])
+    return _columns([("Structure", "Volume (ml)", f"Mean ({unit})", "Complete"), *rows])
 
 
 def _volume(row: StructureStatistics) -> str:
@@ -58,4 +61,15 @@ def _number(value: float | None) -> str:
 
 
 def _columns(rows: Iterable[tuple[str, str, str, str]]) -> str:
-    return "\n".join(f"{a:<34}{b:>12}{c:>10}  {d}" for a, b, c, d in rows)
+    return "\n".join(f"{a:<34}{b:>12}{c:>12}  {d}" for a, b, c, d in rows)
+
+
+def _wrapped(text: str, indent: int = 2) -> str:
+    """Within `WIDTH`; a path that is longer stays whole."""
+    return textwrap.fill(
+        text,
+        WIDTH,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

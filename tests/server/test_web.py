@@ -16,7 +16,7 @@ import anyio
 import pytest
 from mcp import Client
 
-TOY_SERVER = Path(__file__).with_name("toy_server.py")
+TOY_SERVER = Path(__file__).parents[1] / "toy_server.py"
 ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])
 ENDLESS = {"tiles": 99_999}
 

@@ -1,0 +1,110 @@
+"""What the demonstration shows."""
+
+import io
+
+import pytest
+
+from totalseg_mcp.schemas.totalsegmentator import StructureStatistics, TotalSegmentatorResult
+from totalseg_mcp.server.bar import Bar
+from totalseg_mcp.server.table import table
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def _row(volume_mm3, mean, **more):
+    known = {
+        "volume_mm3": volume_mm3,
+        "mean_intensity": mean,
+        "present": True,
+        "complete": True,
+        "touches": [],
+        "voxels": int(volume_mm3 or 1),
+        "lower_bound": False,
+    }
+    return StructureStatistics(**known | more)
+
+
+@pytest.fixture
+def result():
+    return TotalSegmentatorResult(
+        summary="total (fastest): found 3 of 4 structures.",
+        preview_file="/out/preview.png",
+        output_dir="/out",
+        command_output="",
+        segmentation_files=["/out/liver.nii.gz", "/out/spleen.nii.gz"],
+        statistics={
+            "spleen": _row(200_000.0, 50.25),
+            "liver": _row(1_500_000.0, 60.0),
+            "aorta": _row(None, None, complete=False),
+            "heart": _row(0.0, None, present=False, complete=None),
+        },
+        statistics_file="/out/statistics.json",
+        statistics_grid="scan",
+        task_info={
+            "task": "total",
+            "is_mr_task": False,
+            "image_type": "CT",
+            "resolution": "fastest",
+        },
+        found=["liver", "spleen", "aorta"],
+        not_found=["heart"],
+        warnings=["There is no GPU here."],
+        weights="demonstration",
+        models=[{"dataset": 298, "folder": "/models/298"}],
+        device={"asked": "gpu", "used": "cpu"},
+        timings={"total_s": 3.21, "stages_s": {"read": 0.5, "infer": 2.0}, "weight_reads": 1},
+        grid={
+            "shape": (4, 4, 4),
+            "spacing_mm": (1, 1, 1),
+            "orientation": "RAS",
+            "affine": [[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]],
+        },
+    )
+
+
+def test_the_table_shows_what_was_measured_the_largest_first(result):
+    lines = table(result).splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("Structure"))
+    assert [line.split() for line in lines[start : start + 4]] == [
+        ["Structure", "Volume", "(ml)", "Mean", "(HU)", "Complete"],
+        ["liver", "1500.0", "60.0", "yes"],
+        ["spleen", "200.0", "50.2", "yes"],
+        ["aorta", "-", "-", "cut", "off"],
+    ]
+
+
+def test_the_table_names_the_files_and_what_to_beware_of(result):
+    text = table(result)
+    assert text.startswith("total (fastest): found 3 of 4 structures.")
+    for told in ("/out", "statistics.json", "preview.png", "demonstration", "cpu", "3.2"):
+        assert told in text
+    assert "Not found: heart." in text
+    assert "- There is no GPU here." in text
+
+
+@pytest.mark.anyio
+async def test_in_a_log_the_bar_is_a_line_now_and_then():
+    log = io.StringIO()
+    bar = Bar(log)
+    for step in range(100):
+        await bar.tell(step / 100, 1.0, f"step {step}")
+    bar.close()
+    lines = log.getvalue().splitlines()
+    assert len(lines) == 20
+    assert lines[1] == "[#.......................]   5 % step 5"
+
+
+@pytest.mark.anyio
+async def test_on_a_terminal_the_bar_is_one_line(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    terminal = Terminal()
+    bar = Bar(terminal)
+    await bar.tell(0.5, 1.0, "a message that is much too long for it")
+    await bar.tell(1.0, 1.0, "short")
+    bar.close()
+    _, first, second = terminal.getvalue().split("\r")
+    assert first == "[############............]  50 % a mess"
+    assert second == "[########################] 100 % short  \n"
