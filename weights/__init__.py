@@ -1,0 +1,1 @@
+"""The demonstration weights: how they are made, and how good they are."""
