@@ -107,4 +107,4 @@ async def test_on_a_terminal_the_bar_is_one_line(monkeypatch):
     bar.close()
     _, first, second = terminal.getvalue().split("\r")
     assert first == "[############............]  50 % a mess"
-    assert second == "[########################] 100 % short  \n"
+    assert second == "[########################] 100 % short \n"
