@@ -65,13 +65,19 @@ def test_licensed_tasks_are_refused():
         plan(Options("tissue_types"))
 
 
-@pytest.mark.parametrize("name", list(TASKS))
-def test_every_task_is_planned_or_refused_by_name(name):
-    try:
-        chosen = plan(Options(name))
-    except NotReadyError as refusal:
-        assert repr(name) in str(refusal) or "'body'" in str(refusal)
-    else:
-        covered = {structure for model in chosen.models for structure in model.names}
-        assert set(chosen.names) <= covered
-        assert len({model.spacing_mm for model in chosen.models}) == 1
+LATER = {"body", "vertebrae_pp", "vertebrae_pp_refined", "heartchambers_highres", "teeth"}
+LATER |= {"abdominal_muscles"}  # looks near what the task body finds
+LICENSED = {name for name, task in TASKS.items() if task.licence != "open"}
+
+
+@pytest.mark.parametrize("name", sorted(LATER | LICENSED))
+def test_a_task_that_cannot_run_yet_is_refused_by_name(name):
+    with pytest.raises(NotReadyError, match=f"'{name}'|'body'"):
+        plan(Options(name))
+
+
+@pytest.mark.parametrize("name", sorted(TASKS.keys() - LATER - LICENSED))
+def test_the_models_of_a_task_cover_its_structures_on_one_grid(name):
+    chosen = plan(Options(name))
+    assert set(chosen.names) <= {name for model in chosen.models for name in model.names}
+    assert len({model.spacing_mm for model in chosen.models}) == 1
