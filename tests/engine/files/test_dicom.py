@@ -1,0 +1,287 @@
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813 (its own name for itself)
+from pydicom import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
+from scipy.spatial.transform import Rotation
+
+from totalseg_mcp.engine.errors import BadImageError
+from totalseg_mcp.engine.files import read
+from totalseg_mcp.engine.watch import Watch, watching
+
+ROWS, COLUMNS, COUNT = 6, 5, 8
+AXIAL = np.eye(3)  # along a row, down a column, from slice to slice
+
+
+def pixels(count: int = COUNT) -> np.ndarray:
+    """`[slice, row, column]`, every value once."""
+    return np.arange(count * ROWS * COLUMNS, dtype=np.uint16).reshape(count, ROWS, COLUMNS)
+
+
+def instance(values: np.ndarray, position, directions=AXIAL, **elements) -> Dataset:
+    one = Dataset()
+    one.file_meta = FileMetaDataset()
+    one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    one.SOPClassUID, one.SOPInstanceUID = CTImageStorage, generate_uid()
+    one.PatientName, one.PatientID, one.SeriesDescription = "Doe^Jane", "4711", "secret words"
+    one.Modality, one.SeriesInstanceUID, one.SeriesNumber = "CT", "1.2.3", 5
+    one.Rows, one.Columns = values.shape[-2:]
+    one.PixelSpacing = [0.8, 0.7]  # between rows, between columns
+    one.ImagePositionPatient = [f"{x:.4f}" for x in position]
+    one.ImageOrientationPatient = [f"{x:.9f}" for x in (*directions[0], *directions[1])]
+    one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
+    one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 0
+    one.RescaleSlope, one.RescaleIntercept = 1, -1024
+    one.PixelData = np.ascontiguousarray(values).tobytes()
+    for name, value in elements.items():
+        setattr(one, name, value)
+    return one
+
+
+def series(directions=AXIAL, heights=None, **elements) -> list[Dataset]:
+    """Slices 2.5 mm apart from (-10, -20, 30) LPS on."""
+    heights = 2.5 * np.arange(COUNT) if heights is None else heights
+    start = np.array([-10.0, -20.0, 30.0])
+    return [
+        instance(values, start + height * directions[2], directions, **elements)
+        for values, height in zip(pixels(len(heights)), heights, strict=True)
+    ]
+
+
+def written(folder: Path, slices: list[Dataset], seed: int | None = None) -> Path:
+    """The slices as files, in an order that says nothing."""
+    folder.mkdir(exist_ok=True)
+    order = np.random.default_rng(seed).permutation(len(slices))
+    first = len(list(folder.iterdir()))
+    for number, at in enumerate(order, start=first):
+        slices[at].save_as(folder / f"IM{number:04}", enforce_file_format=True)
+    return folder
+
+
+def test_an_axial_series_becomes_an_las_image_in_ras_millimetres(tmp_path):
+    scan = read(written(tmp_path / "a", series(), seed=0))
+    assert (scan.form, scan.modality, scan.notes) == ("dicom", "CT", ())
+    assert scan.volume.grid.axcodes == "LAS"
+    assert scan.volume.data.dtype == np.int16
+    # LPS (-10, -20, 30) is RAS (10, 20, 30); rows run backwards, so the last row comes first.
+    expected = np.diag([-0.7, 0.8, 2.5, 1])
+    expected[:3, 3] = [10, 20 - 0.8 * (ROWS - 1), 30]
+    assert np.allclose(scan.volume.grid.affine, expected, atol=1e-5)
+    assert np.array_equal(scan.volume.data, pixels().transpose(2, 1, 0)[:, ::-1].astype(int) - 1024)
+
+
+def test_the_header_is_as_dicom2nifti_makes_it(tmp_path):
+    header = read(written(tmp_path / "a", series())).header
+    assert (int(header["sform_code"]), int(header["qform_code"])) == (2, 0)
+    assert header.get_xyzt_units() == ("mm", "unknown")
+    assert header.get_data_shape() == (COLUMNS, ROWS, COUNT)
+
+
+@pytest.mark.parametrize(
+    "angles", [(0, 0, 0), (20, -10, 5), (90, 0, 0), (0, 90, 0), (100, 60, 200)]
+)
+def test_every_orientation_puts_each_voxel_where_simpleitk_puts_it(tmp_path, angles):
+    directions = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+    folder = written(tmp_path / "a", series(directions))
+    scan = read(folder)
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    other = reader.Execute()
+    values = sitk.GetArrayFromImage(other)
+    for index in np.ndindex(scan.volume.data.shape):
+        world = scan.volume.grid.affine @ [*index, 1]
+        lps = (float(-world[0]), float(-world[1]), float(world[2]))
+        i, j, k = other.TransformPhysicalPointToIndex(lps)
+        assert scan.volume.data[index] == values[k, j, i]
+
+
+def test_slices_are_ordered_by_place_not_by_name(tmp_path):
+    one, other = (read(written(tmp_path / str(n), series(), seed=n)) for n in (1, 2))
+    assert np.array_equal(one.volume.data, other.volume.data)
+    assert np.array_equal(one.volume.grid.affine, other.volume.grid.affine)
+
+
+def test_each_slice_is_rescaled_by_its_own_numbers(tmp_path):
+    slices = series()
+    for number, one in enumerate(slices):
+        one.RescaleSlope, one.RescaleIntercept = 1 + number / 2, -number
+    data = read(written(tmp_path / "a", slices)).volume.data
+    assert data.dtype == np.float64
+    for number in range(COUNT):
+        stored = pixels()[number].T[:, ::-1]
+        assert np.array_equal(data[..., number], stored * (1 + number / 2) - number)
+
+
+def test_signed_values_and_values_beyond_16_bits_are_right(tmp_path):
+    signed = series(PixelRepresentation=1)
+    for one in signed:
+        one.PixelData = np.full((ROWS, COLUMNS), -5, np.int16).tobytes()
+    signed[0].PixelData = np.full((ROWS, COLUMNS), 7, np.int16).tobytes()
+    assert set(np.unique(read(written(tmp_path / "a", signed)).volume.data)) == {-1029, -1017}
+    wide = read(written(tmp_path / "b", series(RescaleIntercept=60000))).volume.data
+    assert wide.dtype == np.int32
+    assert wide.max() == 60000 + pixels().max()
+
+
+def test_an_mr_series_without_rescaling_is_read(tmp_path):
+    slices = series(Modality="MR")
+    for one in slices:
+        del one.RescaleSlope, one.RescaleIntercept
+    scan = read(written(tmp_path / "a", slices))
+    assert scan.modality == "MR"
+    assert scan.volume.data.max() == pixels().max()
+
+
+def test_a_missing_slice_is_refused_with_the_place_of_the_gap(tmp_path):
+    slices = series()
+    del slices[3]
+    with pytest.raises(BadImageError, match=r"2\.50 mm apart, but 5\.00 mm between 35\.00 and 40"):
+        read(written(tmp_path / "a", slices))
+
+
+def test_positions_rounded_to_a_hundredth_are_even(tmp_path):
+    heights = np.round(np.arange(COUNT) * 0.625, 2)
+    read(written(tmp_path / "a", series(heights=heights)))
+
+
+def test_two_phases_in_one_series_are_refused(tmp_path):
+    with pytest.raises(BadImageError, match="8 of 16 slices lie at the same place"):
+        read(written(written(tmp_path / "a", series()), series()))
+
+
+def test_copies_of_a_slice_are_left_out_with_a_note(tmp_path):
+    slices = series()
+    scan = read(written(tmp_path / "a", [*slices, *slices[:2]]))
+    assert scan.volume.data.shape[2] == COUNT
+    assert "2 x copy" in scan.notes[0]
+
+
+def test_a_tilted_gantry_is_refused_with_its_angle(tmp_path):
+    sheared = np.array([[1, 0, 0], [0, 1, 0], [0, np.tan(np.radians(12)), 1]])
+    with pytest.raises(BadImageError, match=r"12\.0 degrees"):
+        read(written(tmp_path / "a", series(sheared)))
+
+
+def test_of_several_series_one_must_be_chosen_by_one_of_its_files(tmp_path):
+    second = series(SeriesInstanceUID="1.2.4", SeriesNumber=6, RescaleIntercept=0)
+    folder = written(written(tmp_path / "a", series()), second)
+    with pytest.raises(BadImageError, match="several series") as refusal:
+        read(folder)
+    assert "series 5, CT, 8 slices" in str(refusal.value)
+    assert "series 6, CT, 8 slices" in str(refusal.value)
+    chosen = read(folder / "IM0009")
+    assert chosen.volume.data.min() == 0
+    assert "8 x" not in "".join(chosen.notes)
+
+
+def test_localizers_and_reports_are_left_out_with_a_note(tmp_path):
+    sagittal = np.array([[0, 1, 0], [0, 0, -1], [-1, 0, 0]])
+    folder = written(tmp_path / "a", [*series(), *series(sagittal, heights=[0, 2.5])])
+    report = instance(pixels(1)[0], (0, 0, 0), Modality="SR")
+    report.save_as(folder / "report", enforce_file_format=True)
+    (folder / "readme.txt").write_text("not DICOM")
+    scan = read(folder)
+    assert scan.volume.data.shape == (COLUMNS, ROWS, COUNT)
+    assert "1 x SR file" in scan.notes[0]
+    assert "1 x CT series of 2" in scan.notes[0]
+
+
+def test_slices_in_subfolders_are_found(tmp_path):
+    written(tmp_path / "ST0", series())
+    assert read(tmp_path).volume.data.shape[2] == COUNT
+
+
+REFUSED = {
+    "a PET": ({"Modality": "PT"}, "8 x PT file"),
+    "colour": ({"SamplesPerPixel": 3}, "8 x CT colour picture"),
+    "many frames in a file": ({"NumberOfFrames": 8}, "8 frames .convert it with dcm2niix"),
+    "no place": ({"ImagePositionPatient": None}, "without its place"),
+    "half a place": ({"ImagePositionPatient": ["1", "2"]}, "damaged, or lacks"),
+    "no angles": ({"ImageOrientationPatient": [1, 0, 0, 0.5, 1, 0]}, "damaged, or lacks"),
+    "no spacing": ({"PixelSpacing": [0, 0]}, "spacing is 0, 0"),
+    "too few pixels": ({"PixelData": b"1234"}, "damaged, or lacks"),
+    "no pixels": ({"PixelData": None}, "damaged, or lacks"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_stack_of_slices_is_refused_for_what_it_is(tmp_path, case):
+    elements, words = REFUSED[case]
+    with pytest.raises(BadImageError, match=words):
+        read(written(tmp_path / "a", series(**elements)))
+
+
+def test_a_packing_that_cannot_be_unpacked_is_named(tmp_path):
+    slices = series()
+    for one in slices:
+        one.file_meta.TransferSyntaxUID = JPEGLosslessSV1
+        one.PixelData = encapsulate([b"\xff\xd8\xff\xd9"])
+        one["PixelData"].is_undefined_length = True
+    with pytest.raises(BadImageError, match="JPEG Lossless"):
+        read(written(tmp_path / "a", slices))
+
+
+def test_damaged_files_are_errors_that_can_be_read(tmp_path):
+    whole = written(tmp_path / "whole", series())
+    random = np.random.default_rng(2)
+    for attempt in range(40):
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        for file in whole.iterdir():
+            raw = bytearray(file.read_bytes())
+            if file.name == "IM0003":
+                for at in random.integers(132, len(raw), 12):
+                    raw[at] = random.integers(256)
+                raw = raw[: random.integers(200, len(raw) + 1)]
+            (folder / file.name).write_bytes(raw)
+        try:
+            assert read(folder).volume.data.ndim == 3
+        except BadImageError:
+            continue
+
+
+def test_no_word_of_the_patient_is_in_any_message(tmp_path):
+    second = series(SeriesInstanceUID="1.2.4")
+    folder = written(written(tmp_path / "a", series()), second)
+    with pytest.raises(BadImageError) as refusal:
+        read(folder)
+    for word in ("Doe", "4711", "secret"):
+        assert word not in str(refusal.value)
+
+
+def test_a_folder_without_dicom_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(BadImageError, match="no DICOM"):
+        read(tmp_path)
+
+
+def test_reading_tells_its_progress_and_it_rises(tmp_path):
+    told = []
+    with watching(Watch(told.append, lambda: None)):
+        read(written(tmp_path / "a", series()))
+    done = [progress.done for progress in told]
+    assert done == sorted(done)
+    assert len(done) > COUNT
+
+
+def test_a_real_series_lies_where_the_reference_puts_it(shared):
+    scan = read(shared / "data/ct_series")
+    golden = nib.load(shared / "parity/goldens/dicom_in_nifti_ml/seg.nii.gz")
+    assert scan.volume.data.shape == golden.shape
+    assert np.array_equal(scan.volume.grid.affine, golden.affine)
+    for field in set(golden.header.keys()) - {"datatype", "bitpix", "scl_slope", "scl_inter"}:
+        assert np.array_equal(scan.header[field], golden.header[field]), field
+
+
+def test_a_real_series_has_the_values_that_simpleitk_reads(shared):
+    folder = shared / "data/ct_series"
+    files = sorted(folder.iterdir(), reverse=True)  # from the feet up
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames([str(file) for file in files])
+    values = sitk.GetArrayFromImage(reader.Execute())
+    scan = read(folder)
+    assert np.array_equal(scan.volume.data, values.transpose(2, 1, 0)[:, ::-1])
