@@ -32,11 +32,12 @@ from totalseg_mcp.engine.volume import Volume
 from totalseg_mcp.engine.watch import track
 
 # What nnU-Net's checkpoints hold besides tensors and plain values: the numpy scalars of its
-# training log. Both module names, since numpy 2 renamed its own.
+# training log. Under both names of the module, since numpy 2 renamed it.
+SCALAR = np.float64(0).__reduce__()[0]
 SAFE_GLOBALS: list[Any] = [
     np.dtype,
-    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),
-    (np._core.multiarray.scalar, "numpy._core.multiarray.scalar"),
+    (SCALAR, "numpy.core.multiarray.scalar"),
+    (SCALAR, "numpy._core.multiarray.scalar"),
     type(np.dtype(np.float32)),
     type(np.dtype(np.float64)),
 ]
