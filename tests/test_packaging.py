@@ -50,19 +50,27 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "bin" / "python"
 
 
-def run(python: Path, *arguments: str, cwd: Path, text: str = "") -> str:
-    """What a command prints."""
-    done = subprocess.run(
-        [str(python), *arguments],
+def listed_tools(python: Path, cwd: Path) -> set[str]:
+    """The names of the tools of a server that is started in `cwd`."""
+    with subprocess.Popen(
+        [str(python), "-m", "totalseg_mcp", "serve"],
         cwd=cwd,
-        input=text,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stderr is not None
+        for message in (HELLO, READY, LIST):
+            server.stdin.write(json.dumps(message) + "\n")
+        server.stdin.flush()
+        server.stdout.readline()
+        answer = server.stdout.readline()
+        server.stdin.close()
+        assert answer, server.stderr.read()
+    return {tool["name"] for tool in json.loads(answer)["result"]["tools"]}
 
 
 def test_every_file_that_git_knows_of_a_package_is_in_the_wheel(wheel):
@@ -79,10 +87,7 @@ def test_the_wheel_serves_from_a_folder_with_its_own_tools_and_engine(python, tm
     for name in ("tools", "engine", "server", "schemas"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise ImportError('not this one')")
-    talk = "".join(json.dumps(message) + "\n" for message in (HELLO, READY, LIST))
-    answers = run(python, "-m", "totalseg_mcp", "serve", cwd=tmp_path, text=talk).splitlines()
-    listed = json.loads(answers[-1])["result"]["tools"]
-    assert "totalsegmentator" in {tool["name"] for tool in listed}
+    assert "totalsegmentator" in listed_tools(python, tmp_path)
 
 
 def test_the_wheel_has_the_demonstration_models(python, tmp_path):
@@ -90,6 +95,8 @@ def test_the_wheel_has_the_demonstration_models(python, tmp_path):
         "import totalseg_mcp.engine.weights as w, totalseg_mcp.engine.tasks as t;"
         "print(w.Store.demo().find(t.MODELS[298]))"
     )
-    folder = Path(run(python, "-c", code, cwd=tmp_path).strip())
+    command = [str(python), "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+    folder = Path(done.stdout.strip())
     assert python.parents[1] in folder.parents
     assert (folder / "fold_0" / "checkpoint_final.pth").stat().st_size > 100_000
