@@ -56,12 +56,12 @@ class Store:
         if started:
             raise MissingWeightsError(
                 f"The model in {started[0]} is incomplete: {_lacking(started[0], model)} is "
-                f"missing or empty. {_advice(model)}"
+                f"missing or empty. {advice(model)}"
             )
         looked = " or ".join(str(root) for root in self.roots) or "any folder: none is set"
         raise MissingWeightsError(
             f"The weights of model {model.dataset} ({model.folder}) are not in {looked}. "
-            f"{_advice(model)}"
+            f"{advice(model)}"
         )
 
     def _places(self, model: Model) -> Iterator[Path]:
@@ -72,7 +72,7 @@ class Store:
         return (
             "The server runs on demonstration weights, which cover only the task 'total' with "
             f"fastest=true; this needs model {model.dataset} ({model.folder}). Use that, or have "
-            f"the operator start the server with TotalSegmentator's weights. {_advice(model)}"
+            f"the operator start the server with TotalSegmentator's weights. {advice(model)}"
         )
 
 
@@ -100,7 +100,8 @@ def _lacking(folder: Path, model: Model) -> str | None:
     return None if learned else f"fold_0/{CHECKPOINT}"
 
 
-def _advice(model: Model) -> str:
+def advice(model: Model) -> str:
+    """How to get the weights of `model`."""
     if model.release is None:
         return (
             "Its weights are not openly published. Get a licence from TotalSegmentator, download "
