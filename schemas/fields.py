@@ -50,7 +50,5 @@ Device = Annotated[
 Names = Annotated[
     list[str],
     BeforeValidator(_names),
-    WithJsonSchema(
-        {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
-    ),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]

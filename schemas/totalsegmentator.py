@@ -8,6 +8,9 @@ from totalseg_mcp.schemas.fields import Device, Names, TaskName
 from totalseg_mcp.schemas.result import Result
 
 
+LATER = " Not available in this version: leave it out."
+
+
 class Arguments(BaseModel):
     """Every documented parameter, with its documented default."""
 
@@ -21,7 +24,8 @@ class Arguments(BaseModel):
         Field(description="Absolute path of the folder for the results; made if it is missing."),
     ]
     output_type: Annotated[
-        Literal["nifti", "dicom"], Field(description="Format of the segmentations.")
+        Literal["nifti", "dicom"],
+        Field(description="Format of the segmentations; 'dicom' is not available in this version."),
     ] = "nifti"
     multilabel: Annotated[
         bool,
@@ -38,51 +42,57 @@ class Arguments(BaseModel):
     ] = None
     roi_subset_robust: Annotated[
         Names | None,
-        Field(description="Like roi_subset, but found first with a more robust (3 mm) model."),
+        Field(
+            description="Like roi_subset, but found first with a more robust (3 mm) model." + LATER
+        ),
     ] = None
     fast: Annotated[
         bool, Field(description="3 mm model: faster, less memory, a little less exact.")
     ] = False
     fastest: Annotated[bool, Field(description="6 mm model: fastest, coarse.")] = False
     nr_threads_resampling: Annotated[
-        int | None, Field(ge=1, description="Threads for resampling; null chooses.")
+        int | None, Field(ge=1, description="Threads for resampling; null chooses." + LATER)
     ] = None
     nr_threads_saving: Annotated[
-        int | None, Field(ge=1, description="Threads for saving segmentations; null chooses.")
+        int | None,
+        Field(ge=1, description="Threads for saving segmentations; null chooses." + LATER),
     ] = None
     device: Annotated[
         Device,
-        Field(description="'gpu' (CPU where there is none, with a warning), 'gpu:N', 'cpu', 'mps'."),
+        Field(
+            description="'gpu' (CPU where there is none, with a warning), 'gpu:N', 'cpu', 'mps'."
+        ),
     ] = "gpu"
     force_split: Annotated[
-        bool, Field(description="Process the image in 3 chunks, for less memory.")
+        bool, Field(description="Process the image in 3 chunks, for less memory." + LATER)
     ] = False
     body_seg: Annotated[
-        bool, Field(description="Find the body roughly first and crop to it.")
+        bool, Field(description="Find the body roughly first and crop to it." + LATER)
     ] = False
     statistics: Annotated[
         bool, Field(description="Measure volume (mm³) and mean intensity of each structure.")
     ] = False
     radiomics: Annotated[
-        bool, Field(description="Calculate radiomics features (requires pyradiomics).")
+        bool, Field(description="Calculate radiomics features (requires pyradiomics)." + LATER)
     ] = False
     stats_include_incomplete: Annotated[
         bool,
         Field(description="Measure also structures that the image's border cuts off (marked)."),
     ] = False
     crop_path: Annotated[
-        str | None, Field(description="Path of masks of your own to crop to.")
+        str | None, Field(description="Path of masks of your own to crop to." + LATER)
     ] = None
     no_derived_masks: Annotated[
-        bool, Field(description="Make no derived masks (e.g. skin from the body mask).")
+        bool, Field(description="Make no derived masks (e.g. skin from the body mask)." + LATER)
     ] = False
     nora_tag: Annotated[
-        str | None, Field(description="Tag in NORA as mask (NORA project ID).")
+        str | None, Field(description="Tag in NORA as mask (NORA project ID)." + LATER)
     ] = None
     quiet: Annotated[bool, Field(description="Leave command_output empty.")] = False
     verbose: Annotated[bool, Field(description="More detail in command_output.")] = False
     license_number: Annotated[
-        str | None, Field(description="Licence number for TotalSegmentator's licensed tasks.")
+        str | None,
+        Field(description="Licence number for TotalSegmentator's licensed tasks." + LATER),
     ] = None
 
     @model_validator(mode="after")
@@ -158,26 +168,34 @@ class Timings(BaseModel):
 class TotalSegmentatorResult(Result):
     """The documented result, and what is needed to trust it."""
 
-    status: Literal["success"] = "success"
-    output_dir: str
-    command_output: str
-    segmentation_files: list[str]
-    statistics: dict[str, StructureStatistics] | None
-    statistics_file: str | None
+    status: Annotated[
+        Literal["success"], Field(description="Always 'success': a failure is an error.")
+    ] = "success"
+    output_dir: Annotated[str, Field(description="Absolute path of the folder of all files.")]
+    command_output: Annotated[str, Field(description="The run's log lines; empty with quiet.")]
+    segmentation_files: Annotated[
+        list[str],
+        Field(description="Absolute paths: a mask per structure, also of those not found."),
+    ]
+    statistics: Annotated[
+        dict[str, StructureStatistics] | None,
+        Field(description="By structure; null where statistics were not asked for."),
+    ]
+    statistics_file: Annotated[str | None, Field(description="Absolute path of statistics.json.")]
     statistics_grid: Annotated[
         Literal["scan", "model"] | None,
         Field(description="Measured on the scan's grid or, with fast, on the model's 3 mm grid."),
     ]
-    radiomics: None = None
-    task_info: TaskInfo
+    radiomics: Annotated[None, Field(description="Not available yet: always null.")] = None
+    task_info: Annotated[TaskInfo, Field(description="Task, modality and resolution.")]
     found: Annotated[list[str], Field(description="Structures with at least one voxel.")]
     not_found: Annotated[list[str], Field(description="Structures looked for without success.")]
-    warnings: list[str]
+    warnings: Annotated[list[str], Field(description="What to know before using the result.")]
     weights: Annotated[
         Literal["demonstration", "installed"],
         Field(description="'demonstration': trained on synthetic phantoms, not for real use."),
     ]
-    models: list[ModelUsed]
-    device: DeviceUsed
-    timings: Timings
-    grid: ImageGrid
+    models: Annotated[list[ModelUsed], Field(description="The models that ran, and their files.")]
+    device: Annotated[DeviceUsed, Field(description="The device asked for and the one used.")]
+    timings: Annotated[Timings, Field(description="Seconds by stage, and weight reads.")]
+    grid: Annotated[ImageGrid, Field(description="The scan's voxel grid, which masks repeat.")]

@@ -9,7 +9,8 @@ from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.plan import Options
 from totalseg_mcp.engine.products import PREVIEW_FILE, STATISTICS_FILE
 from totalseg_mcp.engine.request import Request
-from totalseg_mcp.engine.run import Outcome, run as run_job
+from totalseg_mcp.engine.run import Outcome
+from totalseg_mcp.engine.run import run as run_job
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.tasks import Resolution, task_named
 from totalseg_mcp.engine.volume import Grid
