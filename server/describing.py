@@ -1,5 +1,6 @@
 """What a client sees of a tool."""
 
+from inspect import cleandoc
 from typing import Any
 
 import mcp_types as wire
@@ -18,7 +19,7 @@ def describe(tool: Tool) -> wire.Tool:
     return wire.Tool(
         name=tool.name,
         title=tool.title,
-        description=tool.description,
+        description=cleandoc(tool.description),
         input_schema=untitled(tool.arguments.model_json_schema()),
         output_schema=untitled(tool.result.model_json_schema(mode="serialization")),
         annotations=WRITES_FILES,
