@@ -4,26 +4,27 @@ import shutil
 import sys
 from typing import TextIO
 
+from totalseg_mcp.engine.watch import Progress
+
 WIDTH = 24
 LINES = 20  # in a log, at most
 
 
 class Bar:
-    """Shows progress as it is told; `close` it when nothing more comes."""
+    """Shows progress; `close` it when nothing more comes."""
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
         self._lines = -1
 
-    async def tell(self, progress: float, total: float | None, message: str | None) -> None:
-        """Show that `progress` of `total` is done."""
-        share = progress / (total or 1.0)
-        text = f"{drawn(share)} {message or ''}"
+    def show(self, progress: Progress) -> None:
+        """Show how far it is."""
+        text = f"{drawn(progress.done)} {progress.message}"
         if self._out.isatty():
             columns = shutil.get_terminal_size().columns - 1
             self._write(f"\r{text[:columns]:<{columns}}")
-        elif int(share * LINES) > self._lines:
-            self._lines = int(share * LINES)
+        elif int(progress.done * LINES) > self._lines:
+            self._lines = int(progress.done * LINES)
             self._write(f"{text}\n")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The command line: `totalseg-mcp serve`, `demo`.
+"""The command line: `totalseg-mcp serve`, `demo`, `weights`.
 
 A command imports what it needs when it is called, so that the server lists its tools
 soon after its start and `--version` answers at once.
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from totalseg_mcp.engine.errors import EngineError
 from totalseg_mcp.server.settings import BadSettingsError, settings
 
 
@@ -20,9 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         return int(arguments.command(arguments))
-    except BadSettingsError as error:
+    except (BadSettingsError, EngineError) as error:
         sys.stderr.write(f"totalseg-mcp: {error}\n")
-        return 2
+        return 2 if isinstance(error, BadSettingsError) else 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def parser() -> ArgumentParser:
@@ -32,6 +35,7 @@ def parser() -> ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve MCP on stdin and stdout, or on HTTP"))
     _add_demo(commands.add_parser("demo", help="segment a scan with the demonstration models"))
+    _add_weights(commands.add_parser("weights", help="fetch TotalSegmentator's models, list them"))
     return top
 
 
@@ -71,6 +75,22 @@ def _add_demo(parser: ArgumentParser) -> None:
     parser.set_defaults(command=_demo)
 
 
+def _add_weights(parser: ArgumentParser) -> None:
+    whither = ArgumentParser(add_help=False)
+    whither.add_argument(
+        "--weights", type=Path, metavar="DIR", help="not where TotalSegmentator keeps its models"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    fetch = commands.add_parser("fetch", parents=[whither], help="fetch what a task needs")
+    fetch.add_argument("task", metavar="TASK")
+    resolution = fetch.add_mutually_exclusive_group()
+    for name in ("fast", "fastest"):
+        resolution.add_argument(f"--{name}", dest="resolution", action="store_const", const=name)
+    fetch.set_defaults(command=_fetch_weights, resolution="default")
+    listing = commands.add_parser("list", parents=[whither], help="list which are here")
+    listing.set_defaults(command=_list_weights)
+
+
 def _serve(arguments: Namespace) -> int:
     chosen = settings(arguments, os.environ)
     logging.basicConfig(
@@ -88,3 +108,15 @@ def _demo(arguments: Namespace) -> int:
     from totalseg_mcp.server.demo import demo
 
     return demo(arguments.image, arguments.output)
+
+
+def _fetch_weights(arguments: Namespace) -> int:
+    from totalseg_mcp.server.weights import fetch_weights
+
+    return fetch_weights(arguments.task, arguments.resolution, arguments.weights)
+
+
+def _list_weights(arguments: Namespace) -> int:
+    from totalseg_mcp.server.weights import list_weights
+
+    return list_weights(arguments.weights)

@@ -9,6 +9,7 @@ import mcp_types as wire
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 
+from totalseg_mcp.engine.watch import Progress
 from totalseg_mcp.schemas.totalsegmentator import TotalSegmentatorResult
 from totalseg_mcp.server.answers import refusal
 from totalseg_mcp.server.bar import Bar
@@ -49,9 +50,13 @@ def demo(image: Path | None, output: Path) -> int:
 async def ask(arguments: dict[str, Any]) -> wire.CallToolResult:
     """Call the tool on a server of its own, with a progress bar."""
     bar = Bar()
+
+    async def show(progress: float, total: float | None, message: str | None) -> None:
+        bar.show(Progress(progress / (total or 1.0), message or ""))
+
     async with Client(SERVER) as client:
         try:
-            return await client.call_tool("totalsegmentator", arguments, progress_callback=bar.tell)
+            return await client.call_tool("totalsegmentator", arguments, progress_callback=show)
         except MCPError as error:
             return refusal(error.message)
         finally:

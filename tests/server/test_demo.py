@@ -4,6 +4,7 @@ import io
 
 import pytest
 
+from totalseg_mcp.engine.watch import Progress
 from totalseg_mcp.schemas.totalsegmentator import StructureStatistics, TotalSegmentatorResult
 from totalseg_mcp.server.bar import Bar
 from totalseg_mcp.server.table import table
@@ -85,25 +86,23 @@ def test_the_table_names_the_files_and_what_to_beware_of(result):
     assert "- There is no GPU here." in text
 
 
-@pytest.mark.anyio
-async def test_in_a_log_the_bar_is_a_line_now_and_then():
+def test_in_a_log_the_bar_is_a_line_now_and_then():
     log = io.StringIO()
     bar = Bar(log)
     for step in range(100):
-        await bar.tell(step / 100, 1.0, f"step {step}")
+        bar.show(Progress(step / 100, f"step {step}"))
     bar.close()
     lines = log.getvalue().splitlines()
     assert len(lines) == 20
     assert lines[1] == "[#.......................]   5 % step 5"
 
 
-@pytest.mark.anyio
-async def test_on_a_terminal_the_bar_is_one_line(monkeypatch):
+def test_on_a_terminal_the_bar_is_one_line(monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     terminal = Terminal()
     bar = Bar(terminal)
-    await bar.tell(0.5, 1.0, "a message that is much too long for it")
-    await bar.tell(1.0, 1.0, "short")
+    bar.show(Progress(0.5, "a message that is much too long for it"))
+    bar.show(Progress(1.0, "short"))
     bar.close()
     _, first, second = terminal.getvalue().split("\r")
     assert first == "[############............]  50 % a mess"
