@@ -1,17 +1,12 @@
-"""From a model folder to labels, tile by tile: the only place that knows torch and nnU-Net.
+"""From an image to labels, tile by tile.
 
 nnU-Net's arrays are [channel, z, y, x]; a volume's are [i, j, k] in RAS order. The axes are
 reversed when an image goes in and when labels come out, nowhere else.
 """
 
-import json
-import pickle
-import warnings
-import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,28 +17,13 @@ from nnunetv2.inference.sliding_window_prediction import (
     compute_gaussian,
     compute_steps_for_sliding_window,
 )
-from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.volume import Volume
 from totalseg_mcp.engine.watch import track
 
-# What nnU-Net's checkpoints hold besides tensors and plain values: the numpy scalars of its
-# training log. Under both names of the module, since numpy 2 renamed it.
-SCALAR = np.float64(0).__reduce__()[0]
-SAFE_GLOBALS: list[Any] = [
-    np.dtype,
-    (SCALAR, "numpy.core.multiarray.scalar"),
-    (SCALAR, "numpy._core.multiarray.scalar"),
-    type(np.dtype(np.float32)),
-    type(np.dtype(np.float64)),
-]
-# Plans name classes as text; only these packages may be imported for them.
-NETWORK_PACKAGE = "dynamic_network_architectures.architectures."
-PARTS_PACKAGE = "torch.nn."
 GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
 
 
@@ -69,7 +49,13 @@ class Network:
         data, _, made = preprocessor.run_case_npy(
             scan, None, made, self.plans, self.configuration, self.dataset
         )
-        logits = self.logits(torch.from_numpy(data), tile_step)
+        try:
+            logits = self.logits(torch.from_numpy(data), tile_step)
+        except torch.OutOfMemoryError as error:
+            raise NotReadyError(
+                f"{self.device} has too little free memory for this image. Use fast, fastest, "
+                "roi_subset or device='cpu'."
+            ) from error
         return self.restored(logits, made).transpose(2, 1, 0)
 
     @torch.inference_mode()
@@ -125,6 +111,7 @@ def slide(
                 total = torch.zeros(shape, dtype=torch.half, device=device)
             total[(slice(None), *tile)] += output
             weights[tile] += weight
+            settle(device)
         assert total is not None, "an image has at least one tile"
         total /= weights
     if torch.isinf(total).any():
@@ -148,114 +135,12 @@ def tiles(
     ]
 
 
+def settle(device: torch.device) -> None:
+    """Wait for the device, so that progress is what was done and not what was queued."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
     """Mixed precision on CUDA, as nnU-Net has it; plain float32 elsewhere."""
     return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
-
-
-def load(folder: Path, model: Model, device: torch.device) -> Network:
-    """The network in `folder` (dataset.json, plans.json, fold_N/checkpoint_final.pth)."""
-    dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    plans = PlansManager(json.loads((folder / "plans.json").read_text(encoding="utf-8")))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Detected old nnU-Net plans format")
-        configuration = plans.get_configuration(model.configuration)
-    folds = tuple(
-        module(checkpoint, configuration, dataset, model).to(device).eval()
-        for checkpoint in checkpoints(folder, model)
-    )
-    return Network(folds, plans, configuration, dataset, device)
-
-
-def checkpoints(folder: Path, model: Model) -> list[Path]:
-    """The checkpoints of the model's folds, in order; every one there is for "all"."""
-    name = "checkpoint_final.pth"
-    if model.folds == "all":
-        return sorted(folder.glob(f"fold_*/{name}"))
-    return [folder / f"fold_{fold}" / name for fold in model.folds]
-
-
-def module(
-    checkpoint: Path, configuration: ConfigurationManager, dataset: Mapping[str, Any], model: Model
-) -> torch.nn.Module:
-    """The network that the plans describe, with the weights of `checkpoint`."""
-    heads = len(model.names) + 1
-    try:
-        network: torch.nn.Module = get_network_from_plans(
-            *trusted(configuration),
-            len(dataset["channel_names"]),
-            heads,
-            allow_init=False,
-            deep_supervision=False,
-        )
-        network.load_state_dict(read_weights(checkpoint))
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise NotReadyError(
-            f"The weights in {checkpoint} do not fit the {heads - 1} structures of model "
-            f"{model.dataset} ({str(error).splitlines()[0]}). Fetch the published ones again."
-        ) from error
-    return network
-
-
-def trusted(configuration: ConfigurationManager) -> tuple[str, dict[str, Any], list[str]]:
-    """The architecture that the plans name, if they name nothing but network classes."""
-    kind = configuration.network_arch_class_name
-    arguments = configuration.network_arch_init_kwargs
-    imported = list(configuration.network_arch_init_kwargs_req_import)
-    parts = [arguments[key] for key in imported if arguments[key] is not None]
-    if not kind.startswith(NETWORK_PACKAGE) or not all(p.startswith(PARTS_PACKAGE) for p in parts):
-        raise NotReadyError(
-            f"The plans name classes that are not network parts ({kind}, {', '.join(parts)}); "
-            "they are not imported. Fetch the published weights again."
-        )
-    return kind, arguments, imported
-
-
-def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint; nothing in it is ever executed.
-
-    Raises:
-        NotReadyError: it holds anything but tensors and plain values, or is damaged.
-    """
-    try:
-        with torch.serialization.safe_globals(SAFE_GLOBALS):
-            stored = torch.load(
-                checkpoint,
-                map_location="cpu",
-                weights_only=True,
-                mmap=zipfile.is_zipfile(checkpoint),
-            )
-        weights: dict[str, torch.Tensor] = stored["network_weights"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise NotReadyError(
-            f"The checkpoint {checkpoint} cannot be loaded safely "
-            f"({type(error).__name__}: {str(error).splitlines()[0]}). Fetch the weights again."
-        ) from error
-    return weights
-
-
-def choose_device(asked: str) -> tuple[torch.device, str | None]:
-    """The device to run on, and why it is not the one `asked` for where it is not.
-
-    `asked` is cpu, mps, gpu or gpu:N. Only gpu, the default, may become another device.
-
-    Raises:
-        NotReadyError: the device was named and is not there.
-    """
-    if asked == "cpu":
-        return torch.device("cpu"), None
-    if asked == "mps":
-        if torch.backends.mps.is_available():
-            return torch.device("mps"), None
-        raise NotReadyError("There is no Apple GPU here (device 'mps'). Use device='cpu'.")
-    if asked == "gpu" and not torch.cuda.is_available():
-        if torch.backends.mps.is_available():
-            return torch.device("mps"), "There is no CUDA GPU here: ran on the Apple GPU."
-        return torch.device("cpu"), "There is no GPU here: ran on the CPU, which is slower."
-    number = int(asked.partition(":")[2] or 0)
-    if number >= torch.cuda.device_count():
-        raise NotReadyError(
-            f"There is no CUDA GPU number {number} here (device {asked!r}); "
-            f"there are {torch.cuda.device_count()}. Use device='cpu'."
-        )
-    return torch.device("cuda", number), None

@@ -61,7 +61,7 @@ def run(request: Request, session: Session) -> Outcome:
     leftovers = check(request.folder, file_names(request, chosen))
     with clocked() as seconds:
         with stage("read", 0.0, 0.05):
-            scan = read(request.input_path)
+            scan = read(request.input_path, session.reach)
             _refuse_other_modality(scan, chosen)
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(request.device)
@@ -95,7 +95,7 @@ def _refuse_other_modality(scan: Scan, chosen: Plan) -> None:
 
 
 def _device(name: str) -> "tuple[torch.device, str | None]":
-    from totalseg_mcp.engine.network import choose_device
+    from totalseg_mcp.engine.device import choose_device
 
     return choose_device(name)
 

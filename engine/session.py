@@ -47,7 +47,7 @@ class Session:
         folder = self.store.find(model)
         key = (folder, device)
         if key not in self._networks:
-            from totalseg_mcp.engine.network import load
+            from totalseg_mcp.engine.loading import load
 
             self._networks[key] = load(folder, model, device)
             self.weight_reads += 1

@@ -69,6 +69,11 @@ def watching(watch: Watch) -> Iterator[None]:
         _current.reset(token)
 
 
+def allow_stop() -> None:
+    """Let the job be stopped here; for work too long between two items of a `track`."""
+    _current.get().check()
+
+
 @contextmanager
 def clocked() -> Iterator[dict[str, float]]:
     """The seconds spent in each stage, by name; a stage that comes twice adds up."""

@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from totalseg_mcp.schemas.fields import Device, Names, TaskName
 from totalseg_mcp.schemas.result import Result
 
-
 LATER = " Not available in this version: leave it out."
 
 

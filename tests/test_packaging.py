@@ -1,6 +1,7 @@
 """The wheel holds everything, and serves from any folder."""
 
 import json
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -28,9 +29,12 @@ LIST = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("wheel")
+    source = tmp_path_factory.mktemp("source") / "totalseg-mcp"
+    unwanted = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "demo-output")
+    shutil.copytree(ROOT, source, ignore=unwanted, symlinks=True)
+    out = source / "dist"
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out)]
-    subprocess.run([*command, str(ROOT)], check=True, capture_output=True, timeout=300)
+    subprocess.run([*command, str(source)], check=True, capture_output=True, timeout=300)
     (built,) = out.glob("*.whl")
     return built
 

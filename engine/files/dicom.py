@@ -16,12 +16,13 @@ from totalseg_mcp.engine.files import checks
 from totalseg_mcp.engine.files.series import ELEMENTS, MODALITIES, Slice, one_stack, understood
 from totalseg_mcp.engine.files.stack import affine_of, in_order
 from totalseg_mcp.engine.image.orientation import reorient
+from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.volume import Grid, Volume
 from totalseg_mcp.engine.watch import stage, track
 
 
-def read_dicom(path: Path) -> Scan:
+def read_dicom(path: Path, reach: Reach) -> Scan:
     """The only series in the folder `path`, or the one that the file `path` belongs to.
 
     Values are rescaled slice by slice: whole numbers stay integers (16 bits where they
@@ -29,10 +30,11 @@ def read_dicom(path: Path) -> Scan:
     made new, both as dicom2nifti does.
 
     Raises:
+        OutOfReachError: a link in the folder leads elsewhere.
         BadImageError: not exactly one stack of evenly spaced CT or MR slices.
     """
     with stage("read headers", 0.0, 0.3):
-        slices, notes = one_stack(path)
+        slices, notes = one_stack(path, reach)
     slices = in_order(slices, [one.place for one in slices])
     affine = affine_of([one.place for one in slices])
     notes = (*notes, *checks.placed(affine, voxel_sizes(affine)))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import checks
+from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.volume import Grid, Volume
 
@@ -56,7 +57,7 @@ def is_nifti(path: Path) -> bool:
     return path.is_file() and _form(_header_file(path)) is not None
 
 
-def read_nifti(path: Path) -> Scan:
+def read_nifti(path: Path, reach: Reach) -> Scan:
     """The image in `path`, checked.
 
     Integers that the header does not scale stay the integers of the file; everything
@@ -65,8 +66,9 @@ def read_nifti(path: Path) -> Scan:
 
     Raises:
         BadImageError: it cannot be segmented as it is.
+        OutOfReachError: the other file of a pair is elsewhere.
     """
-    file = _header_file(path)
+    file = reach.reading(_header_file(path))
     form = _form(file)
     if form is None:
         raise BadImageError(f"{path} is not a NIfTI file.")
@@ -75,7 +77,8 @@ def read_nifti(path: Path) -> Scan:
     _scalar(header)
     affine = np.asarray(header.get_best_affine(), np.float64)
     notes = (*checks.placed(affine, header["pixdim"][1:4].astype(float)), *_notes(header))
-    data = _voxels(_voxel_file(file) if form.paired else file, header).reshape(shape, order="F")
+    voxels = reach.reading(_voxel_file(file)) if form.paired else file
+    data = _voxels(voxels, header).reshape(shape, order="F")
     checks.meaningful(data)
     i, j, k = (float(edge) for edge in header["pixdim"][1:4])
     return Scan(

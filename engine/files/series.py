@@ -18,6 +18,7 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files.stack import Place
+from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.scan import Modality
 from totalseg_mcp.engine.watch import track
 
@@ -88,10 +89,11 @@ def is_dicom(path: Path) -> bool:
     return any(_is_part_10(file) for file in _files(path))
 
 
-def one_stack(path: Path) -> tuple[list[Slice], tuple[str, ...]]:
+def one_stack(path: Path, reach: Reach) -> tuple[list[Slice], tuple[str, ...]]:
     """The slices that belong together, and notes on the rest."""
     beside = path.parent.glob("*") if path.is_file() else _files(path)
-    files = [file for file in sorted(beside) if file.is_file() and _is_part_10(file)]
+    near = (reach.reading(file) for file in sorted(beside) if file.is_file())
+    files = [file for file in near if _is_part_10(file)]
     stacks: dict[tuple[object, ...], dict[object, Slice]] = {}
     left_out: Counter[str] = Counter()
     for one in map(_header, track(files, "file")):

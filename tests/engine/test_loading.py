@@ -1,0 +1,74 @@
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from model_folder import make_model_folder
+
+from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.loading import load
+from totalseg_mcp.engine.tasks import MODELS
+
+CPU = torch.device("cpu")
+FASTEST = MODELS[298]
+
+
+class Explosive:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, witness: Path):
+        self.witness = witness
+
+    def __reduce__(self):
+        return Path.touch, (self.witness,)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused_and_does_not_run(tmp_path):
+    witness = tmp_path / "exploded"
+    folder = make_model_folder(tmp_path, 298, extra=Explosive(witness))
+    with pytest.raises(NotReadyError, match="cannot be loaded safely"):
+        load(folder, FASTEST, CPU)
+    assert not witness.exists()
+    pickle.loads(pickle.dumps(Explosive(witness)))
+    assert witness.exists(), "the trap works where pickle is trusted"
+
+
+def test_the_numpy_scalars_of_a_training_log_are_no_obstacle(tmp_path):
+    log = {"_best_ema": np.float64(0.9), "losses": [np.float32(0.1)]}
+    folder = make_model_folder(tmp_path, 298, logging=log)
+    assert load(folder, FASTEST, CPU).folds
+
+
+def test_weights_stored_in_half_precision_load_as_single(tmp_path):
+    folder = make_model_folder(tmp_path, 298)
+    file = folder / "fold_0" / "checkpoint_final.pth"
+    stored = torch.load(file, weights_only=True)
+    stored["network_weights"] = {k: v.half() for k, v in stored["network_weights"].items()}
+    torch.save(stored, file)
+    parameters = load(folder, FASTEST, CPU).folds[0].parameters()
+    assert {p.dtype for p in parameters} == {torch.float32}
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    folder = make_model_folder(tmp_path, 298)
+    file = folder / "fold_0" / "checkpoint_final.pth"
+    file.write_bytes(file.read_bytes()[:2000])
+    with pytest.raises(NotReadyError, match="cannot be loaded safely"):
+        load(folder, FASTEST, CPU)
+
+
+def test_weights_of_another_task_are_refused(tmp_path):
+    folder = make_model_folder(tmp_path, 315)
+    with pytest.raises(NotReadyError, match="do not fit the 117 structures"):
+        load(folder, FASTEST.model_copy(update={"configuration": "3d_fullres"}), CPU)
+
+
+def test_plans_may_name_network_classes_only(tmp_path):
+    folder = make_model_folder(tmp_path, 298)
+    plans = json.loads((folder / "plans.json").read_text())
+    plans["configurations"]["3d_fullres"]["architecture"]["network_class_name"] = "os.system"
+    (folder / "plans.json").write_text(json.dumps(plans))
+    with pytest.raises(NotReadyError, match=r"os\.system"):
+        load(folder, FASTEST, CPU)
