@@ -1,6 +1,7 @@
 """What a call brings back: a result, a refusal, or an apology."""
 
 import base64
+import json
 import logging
 import secrets
 from pathlib import Path
@@ -19,10 +20,11 @@ def answer(result: Result) -> wire.CallToolResult:
 
     Some clients show the model only the data, some only the text.
     """
-    content: list[wire.ContentBlock] = [_text(result.summary), _text(result.model_dump_json())]
+    data = result.model_dump_json()
+    content: list[wire.ContentBlock] = [_text(result.summary), _text(data)]
     if result.preview_file is not None:
         content += _picture(Path(result.preview_file))
-    return wire.CallToolResult(content=content, structured_content=result.model_dump(mode="json"))
+    return wire.CallToolResult(content=content, structured_content=json.loads(data))
 
 
 def refusal(why: str) -> wire.CallToolResult:

@@ -1,5 +1,6 @@
 """The demonstration: a client that has a scan segmented and shows what comes back."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,7 @@ from totalseg_mcp.server.answers import refusal
 from totalseg_mcp.server.bar import Bar
 from totalseg_mcp.server.table import table
 
-SERVER = StdioServerParameters(
-    command=sys.executable,
-    args=["-m", "totalseg_mcp", "serve", "--weights", "demo", "--log-level", "warning"],
-)
+SERVER = ["-m", "totalseg_mcp", "serve", "--weights", "demo", "--log-level", "warning"]
 SCAN = "phantom.nii.gz"
 SEED = 20  # of the body in the scan
 
@@ -54,7 +52,9 @@ async def ask(arguments: dict[str, Any]) -> wire.CallToolResult:
     async def show(progress: float, total: float | None, message: str | None) -> None:
         bar.show(Progress(progress / (total or 1.0), message or ""))
 
-    async with Client(SERVER) as client:
+    environment = dict(os.environ)  # which GPU, for one; the client would not pass that on
+    server = StdioServerParameters(command=sys.executable, args=SERVER, env=environment)
+    async with Client(server) as client:
         try:
             return await client.call_tool("totalsegmentator", arguments, progress_callback=show)
         except MCPError as error:

@@ -18,6 +18,8 @@ LAST_TILE_S = 1.5
 
 Incoming = SessionMessage | Exception
 
+_log = logging.getLogger(__name__)
+
 
 def serve_stdio(server: Server[Any]) -> NoReturn:
     """Serve until stdin ends, then end the process, with the job that may be running.
@@ -25,7 +27,10 @@ def serve_stdio(server: Server[Any]) -> NoReturn:
     While serving, what anything prints goes to stderr: the SDK keeps the wire apart.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that reads stdin hears no other end
-    anyio.run(_serve, server)
+    try:
+        anyio.run(_serve, server)
+    except* BrokenPipeError:
+        _log.info("the client has gone without a farewell")
     _leave()
 
 

@@ -153,19 +153,24 @@ async def test_fifty_cancels_at_random_moments_leave_the_server_well(server, era
 
 @ERAS
 async def test_a_second_job_waits_and_is_told_its_place(server, era):
-    told = []
+    told, first = [], anyio.CancelScope()
+
+    async def run_first(progress_callback):
+        with first:
+            await client.call_tool("count", ENDLESS, progress_callback=progress_callback)
 
     async def note(done, total, message):
         told.append(message)
+        first.cancel()
 
     async with (
         Client(server, mode=era) as client,
         Client(server, mode=era) as other,
         anyio.create_task_group() as group,
     ):
-        await _is_running(partial(client.call_tool, "count", {"tiles": 50}), group)
+        await _is_running(run_first, group)
         with anyio.fail_after(10):
-            await other.call_tool("count", {"tiles": 30}, progress_callback=note)
+            await other.call_tool("count", {"tiles": 60}, progress_callback=note)
     assert told[0] == "waiting: 1 job ahead"
     assert told[-1].startswith("counting: ")
 

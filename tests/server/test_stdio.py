@@ -43,6 +43,7 @@ async def test_a_call_goes_there_and_back_with_its_progress(server, era):
 @ERAS
 async def test_cancels_at_random_moments_leave_the_server_well(server, era, tmp_path):
     trace = tmp_path / "trace"
+    trace.touch()
     with anyio.fail_after(60):
         async with Client(server, mode=era) as client:
             for number in range(15):
@@ -100,6 +101,19 @@ def test_the_process_ends_when_its_client_leaves_in_mid_job(process, tmp_path, p
     process.stdin.close()
     assert process.wait(timeout=20) == 0
     assert time.monotonic() - left < 6  # 0.3 and 1.6 measured on a machine with little else to do
+
+
+def test_a_client_that_dies_takes_the_job_along(process, tmp_path):
+    trace = tmp_path / "trace"
+    arguments = {"tiles": 9999, "trace": str(trace)}
+    meta = {"progressToken": 1}
+    call = _message("tools/call", 2, name="count", arguments=arguments, _meta=meta)
+    process.stdin.write(call)
+    process.stdin.flush()
+    _wait_for(trace, process)
+    process.stdout.close()
+    process.stdin.close()
+    assert process.wait(timeout=20) == 0
 
 
 def test_only_messages_are_on_the_wire(process):

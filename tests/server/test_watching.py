@@ -1,5 +1,6 @@
 """A job in its thread, without a server round it."""
 
+import threading
 import time
 
 import anyio
@@ -41,19 +42,19 @@ async def test_a_silent_job_still_beats_and_rises():
 
 
 async def test_one_who_waits_hears_that_the_line_has_moved():
-    lane, told, waiting = Lane(), [], anyio.Event()
+    lane, told = Lane(), []
+    first, second = threading.Event(), threading.Event()
 
     async def tell(progress):
         told.append(progress.message)
-        waiting.set()
+        (first if len(told) == 1 else second).set()
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(run_watched, lambda: time.sleep(0.5), _ignore, lane)
-        group.start_soon(run_watched, lambda: time.sleep(0.5), _ignore, lane)
-        await anyio.sleep(0)  # they are in line
-        group.start_soon(run_watched, lambda: None, tell, lane)
-        with anyio.fail_after(5):
-            await waiting.wait()
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(run_watched, first.wait, _ignore, lane)
+            group.start_soon(run_watched, second.wait, _ignore, lane)
+            await anyio.sleep(0)  # they are in line
+            await run_watched(lambda: None, tell, lane)
     assert told[:2] == ["waiting: 2 jobs ahead", "waiting: 1 job ahead"]
 
 

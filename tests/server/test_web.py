@@ -80,6 +80,7 @@ async def test_a_call_goes_there_and_back_with_its_progress(url, era):
 @pytest.mark.anyio
 async def test_cancels_at_random_moments_leave_the_server_well(url, era, tmp_path):
     trace = tmp_path / "trace"
+    trace.touch()
     with anyio.fail_after(60):
         async with Client(url, mode=era) as client:
             for number in range(15):
@@ -95,13 +96,18 @@ async def test_cancels_at_random_moments_leave_the_server_well(url, era, tmp_pat
 @ERAS
 @pytest.mark.anyio
 async def test_all_clients_share_one_line(url, era):
-    told, running = [], anyio.Event()
+    told, running, first = [], anyio.Event(), anyio.CancelScope()
 
     async def note_first(done, total, message):
         running.set()
 
+    async def run_first():
+        with first:
+            await client.call_tool("count", ENDLESS, progress_callback=note_first)
+
     async def note_second(done, total, message):
         told.append(message)
+        first.cancel()
 
     with anyio.fail_after(60):
         async with (
@@ -109,13 +115,9 @@ async def test_all_clients_share_one_line(url, era):
             Client(url, mode=era) as other,
             anyio.create_task_group() as group,
         ):
-
-            async def first():
-                await client.call_tool("count", {"tiles": 80}, progress_callback=note_first)
-
-            group.start_soon(first)
+            group.start_soon(run_first)
             await running.wait()
-            await other.call_tool("count", {"tiles": 30}, progress_callback=note_second)
+            await other.call_tool("count", {"tiles": 60}, progress_callback=note_second)
     assert told[0] == "waiting: 1 job ahead"
     assert told[-1].startswith("counting: ")
 
@@ -157,6 +159,7 @@ def _post(address, **headers):
 
 def test_forty_clients_that_hang_up_leave_the_server_well(address, tmp_path):
     trace = tmp_path / "trace"
+    trace.touch()
     body = _call(ENDLESS | {"trace": str(trace)})
     lines = [f"{name}: {value}" for name, value in HEADERS.items()]
     head = "\r\n".join(
