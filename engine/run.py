@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from totalseg_mcp.engine.network import Network
 
 
+FAT_HU = -200  # nearly every CT has voxels below it, and no MR has
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What came of a job: `files` are final, `seconds` are by stage, with the total."""
@@ -72,7 +75,13 @@ def run(request: Request, session: Session) -> Outcome:
         with stage("write", 0.88, 1.0):
             files = _write(request, findings)
     seconds["total"] = time.perf_counter() - began
-    told = (*scan.notes, why_not, _nowhere(segmented, chosen), _beside(leftovers))
+    told = (
+        *scan.notes,
+        why_not,
+        _doubtful(scan, chosen),
+        _nowhere(segmented, chosen),
+        _beside(leftovers),
+    )
     return Outcome(
         findings=findings,
         files=files,
@@ -92,6 +101,18 @@ def _refuse_other_modality(scan: Scan, chosen: Plan) -> None:
             f"The image is {scan.modality}, but the task {task.name!r} is for "
             f"{task.modality}. {advice}"
         )
+
+
+def _doubtful(scan: Scan, chosen: Plan) -> str | None:
+    """A warning where the file does not say what it is, and its values speak against the task."""
+    lowest, wanted = float(scan.volume.data.min()), task_named(chosen.task).modality
+    looks = "CT" if lowest < FAT_HU else "MR"
+    if scan.modality is not None or looks == wanted:
+        return None
+    return (
+        f"The task {chosen.task!r} is for {wanted}, but this image may be no {wanted}: its lowest "
+        f"value is {lowest:g}, and CT in HU has values below {FAT_HU} (air and fat)."
+    )
 
 
 def _device(name: str) -> "tuple[torch.device, str | None]":

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from totalseg_mcp.engine.image.crop import box_around, crop, paste
 from totalseg_mcp.engine.image.merge import keep, merge
 from totalseg_mcp.engine.image.orientation import reorient
-from totalseg_mcp.engine.image.resample import to_grid, to_spacing
+from totalseg_mcp.engine.image.resample import to_grid, to_spacing, truncated
 from totalseg_mcp.engine.plan import Plan, Region
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.volume import Labels, Volume
@@ -70,8 +70,3 @@ def segment_all(scan: Volume, plan: Plan, network: Callable[[Model], Network]) -
 def near(scan: Volume, region: Region, network: Callable[[Model], Network]) -> Labels:
     """The structures to look near, as a rough model sees them."""
     return keep(segment(scan, region.plan, network).labels, region.to)
-
-
-def truncated(volume: Volume) -> Volume:
-    """`volume` in whole numbers, cut off toward zero: what TotalSegmentator crops, it truncates."""
-    return Volume(volume.data.astype(np.int32), volume.grid)

@@ -9,22 +9,49 @@ reproduced as they are, since the labels travel the same way back.
 import numpy as np
 from scipy.ndimage import zoom
 
+from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.volume import Grid, Labels, Spacing, Volume
+
+NARROW = 100  # an image whose values span less would be ruined by cutting them off
 
 
 def to_spacing(volume: Volume, spacing_mm: Spacing) -> Volume:
-    """`volume` at `spacing_mm`, linearly interpolated and truncated toward zero to int32.
+    """`volume` at `spacing_mm`, linearly interpolated and truncated toward zero.
 
     `volume` itself where it has that spacing already: its values then stay as they are.
+
+    Raises:
+        BadImageError: it is thinner than half a voxel of that spacing.
     """
     stated = np.array(volume.grid.spacing_mm, np.float32)
     if np.array_equal(stated, spacing_mm):
         return volume
     factor = stated / np.array(spacing_mm, np.float64)
+    if not np.rint(volume.data.shape * factor).all():
+        raise BadImageError(
+            f"The image is {np.min(volume.data.shape * stated):.3g} mm thick, less than half a "
+            f"voxel of the model ({spacing_mm[0]:g} mm). Give a thicker one, or leave out "
+            "fast and fastest."
+        )
     data = zoom(volume.data, factor, output=np.float64, order=1, mode="nearest")
     affine = volume.grid.affine.copy()
     affine[:3, :3] /= factor
-    return Volume(data.astype(np.int32), Grid(data.shape, affine))
+    return Volume(data if narrow(volume) else data.astype(np.int32), Grid(data.shape, affine))
+
+
+def truncated(volume: Volume) -> Volume:
+    """`volume` in whole numbers, cut off toward zero, as TotalSegmentator keeps what it crops."""
+    if narrow(volume) or volume.data.dtype.kind != "f":
+        return volume
+    return Volume(volume.data.astype(np.int32), volume.grid)
+
+
+def narrow(volume: Volume) -> bool:
+    """Whether cutting off would ruin the values, as those of an MR scaled to 0…1.
+
+    TotalSegmentator makes a black image of such a scan.
+    """
+    return volume.data.dtype.kind == "f" and bool(np.ptp(volume.data) < NARROW)
 
 
 def to_grid(labels: Labels, grid: Grid) -> Labels:

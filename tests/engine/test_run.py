@@ -116,6 +116,15 @@ def test_an_image_that_cannot_be_segmented_is_refused_before_a_model_loads(reque
     assert not request_.folder.exists()
 
 
+@pytest.mark.parametrize(("lowest", "doubtful"), [(-1000, False), (0, True)])
+def test_an_image_without_air_is_said_to_be_perhaps_no_ct(request_, session, lowest, doubtful):
+    data = np.tile(np.int16([lowest, 900]), (20, 20, 10))
+    file = request_.input_path.parent / "other.nii.gz"
+    nib.Nifti1Image(data, np.diag([4.0, 4.0, 4.0, 1.0])).to_filename(file)
+    warnings = run(replace(request_, input_path=file), session).warnings
+    assert any("may be no CT" in warning for warning in warnings) == doubtful
+
+
 def test_a_structure_that_is_not_there_is_refused(request_, session):
     with pytest.raises(BadRequestError, match="liver"):
         run(replace(request_, options=Options("total", "fastest", ("livr",))), session)

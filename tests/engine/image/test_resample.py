@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.image.resample import to_grid, to_spacing
 from totalseg_mcp.engine.volume import Grid, Labels, Volume
 
@@ -29,6 +30,22 @@ def test_the_spacing_that_the_file_states_decides_whether_to_resample():
     grid = Grid((11, 4, 4), np.diag([1.0000001, 1.0, 1.0, 1.0]), (1.0, 1.0, 1.0))
     volume = Volume(np.zeros(grid.shape), grid)
     assert to_spacing(volume, (1.0, 1.0, 1.0)) is volume
+
+
+def test_values_between_0_and_1_are_not_cut_off():
+    """They would all become 0."""
+    grid = Grid((9, 9, 9), np.diag([2.0, 2.0, 2.0, 1.0]))
+    data = np.linspace(0, 1, 729).reshape(grid.shape)
+    coarse = to_spacing(Volume(data, grid), (3.0, 3.0, 3.0))
+    assert coarse.data.min() == pytest.approx(0.0)
+    assert coarse.data.max() == pytest.approx(1.0)
+    assert len(np.unique(coarse.data)) > 100
+
+
+def test_an_image_thinner_than_half_a_voxel_of_the_model_is_refused():
+    grid = Grid((40, 40, 2), np.diag([1.0, 1.0, 1.0, 1.0]))
+    with pytest.raises(BadImageError, match="2 mm thick"):
+        to_spacing(Volume(np.zeros(grid.shape), grid), (6.0, 6.0, 6.0))
 
 
 @pytest.mark.parametrize("count", [5, 11, 30])
