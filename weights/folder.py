@@ -113,9 +113,21 @@ def write(
     for name, value in texts.items():
         (folder / name).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
     checkpoint = {
-        "network_weights": {key: value.half() for key, value in weights.items()},
+        "network_weights": _shared(weights),
         "trainer_name": TRAINER,
         "init_args": {"configuration": CONFIGURATION},
         "inference_allowed_mirroring_axes": None,
     }
     torch.save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
+
+
+def _shared(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """In half precision, equal tensors stored once: nnU-Net's modules go by several names."""
+    stored: dict[bytes, torch.Tensor] = {}
+    halves = {key: value.detach().half().contiguous() for key, value in weights.items()}
+    return {
+        key: stored.setdefault(
+            bytes(str(tuple(half.shape)), "ascii") + half.numpy().tobytes(), half
+        )
+        for key, half in halves.items()
+    }

@@ -67,7 +67,7 @@ def intensities(samples: list[Sample]) -> dict[str, float]:
 def patch(sample: Sample, rng: Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """A patch at random, stretched, turned and recoloured a little; HU, NaN where it is padding."""
     hu, numbers = sample
-    if rng.random() < 0.15:
+    if rng.random() < 0.1:
         thick = int(rng.integers(6, 24))
         low = int(rng.integers(0, max(hu.shape[0] - thick, 1)))
         hu, numbers = hu[low : low + thick], numbers[low : low + thick]

@@ -25,6 +25,7 @@ from totalseg_mcp.weights import folder, samples
 PEAK_RATE = 2.5e-3
 WARM_UP = 0.04
 POINTS = 50_000  # voxels of a patch that the loss looks at
+COARSE_SHARE = 0.3  # weight of the losses at half and quarter resolution
 SAVE_EVERY_S = 300
 
 log = logging.getLogger("train")
@@ -37,36 +38,48 @@ def rate(done: float) -> float:
     return PEAK_RATE * (0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
-def features(module: PlainConvUNet, image: torch.Tensor) -> torch.Tensor:
-    """What the last layer of nnU-Net's `PlainConvUNet` sees, at full resolution."""
+def features(module: PlainConvUNet, image: torch.Tensor) -> list[torch.Tensor]:
+    """What the last layers of nnU-Net's `PlainConvUNet` see, coarse to fine."""
     skips = module.encoder(image)
     decoder = module.decoder
-    x: torch.Tensor = skips[-1]
+    seen = [skips[-1]]
     for n, (up, stage) in enumerate(zip(decoder.transpconvs, decoder.stages, strict=True)):
-        x = stage(torch.cat((up(x), skips[-(n + 2)]), 1))
-    return x
+        seen.append(stage(torch.cat((up(seen[-1]), skips[-(n + 2)]), 1)))
+    return seen[1:]
 
 
 def loss_of(module: PlainConvUNet, image: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-    """Cross entropy plus soft Dice over the structures present, at voxels drawn by rarity."""
+    """Cross entropy at three resolutions, rare structures weighing more, plus soft Dice."""
     with torch.autocast("cpu", torch.bfloat16):
-        seen = features(module, image)[0].flatten(1)
+        *_, coarse, middle, fine = features(module, image)
     counts = torch.bincount(truth.flatten(), minlength=len(NAMES) + 1).float()
-    chance = (counts + 20).pow(-0.3)[truth.flatten()]
+    rarity = (counts + 20).pow(-0.3)
+    loss = sampled(module.decoder.seg_layers[-1], fine[0].flatten(1), truth.flatten(), rarity)
+    for layer, seen, step in ((-2, middle, 2), (-3, coarse, 4)):
+        logits = module.decoder.seg_layers[layer](seen.float())[0].flatten(1).T
+        some = truth[step // 2 :: step, step // 2 :: step, step // 2 :: step].flatten()
+        loss = loss + COARSE_SHARE * nn.functional.cross_entropy(logits, some, rarity)
+    return loss
+
+
+def sampled(
+    head: nn.Conv3d, seen: torch.Tensor, truth: torch.Tensor, rarity: torch.Tensor
+) -> torch.Tensor:
+    """Cross entropy plus soft Dice over the structures present, at voxels drawn by rarity.
+
+    `seen` is [feature, voxel]; all 118 outputs at every voxel would cost more than the network.
+    """
+    chance = rarity[truth]
     chance = chance / chance.sum()
     chosen = torch.multinomial(chance, POINTS, replacement=True)
-    head = module.decoder.seg_layers[-1]
-    points = seen[:, chosen].float().T
-    logits = points @ head.weight.flatten(1).T + head.bias
-    target, stands_for = truth.flatten()[chosen], 1 / (chance[chosen] * POINTS)
-    shares = logits.softmax(1)
+    logits = seen[:, chosen].float().T @ head.weight.flatten(1).T + head.bias
+    target, stands_for = truth[chosen], 1 / (chance[chosen] * POINTS)
+    weighted = logits.softmax(1) * stands_for[:, None]
+    own = weighted.gather(1, target[:, None]).flatten()
+    hit = torch.zeros(len(rarity)).index_add(0, target, own)
+    counts = torch.bincount(truth, minlength=len(rarity)).float()
+    dice = (2 * hit + 1) / (weighted.sum(0) + counts + 1)
     present = (counts > 0).nonzero().flatten()[1:]
-    weighted = shares * stands_for[:, None]
-    total = weighted.sum(0)
-    hit = torch.zeros(len(NAMES) + 1).index_add(
-        0, target, weighted.gather(1, target[:, None]).flatten()
-    )
-    dice = (2 * hit + 1) / (total + counts + 1)
     loss: torch.Tensor = nn.functional.cross_entropy(logits, target) + 1 - dice[present].mean()
     return loss
 
