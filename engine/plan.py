@@ -37,6 +37,7 @@ class Options:
     task: str = "total"
     resolution: Resolution = "default"
     roi_subset: tuple[str, ...] = ()
+    robust: bool = False  # find the region of the subset at 3 mm instead of 6 mm
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def plan(options: Options) -> Plan:
         tile_step=TILE_STEP.get(task.name, OTHER_TILE_STEP),
         # TotalSegmentator measures on the 3 mm grid with fast, on the scan's otherwise.
         measured_on="model" if options.resolution == "fast" else "scan",
-        region=_region(task, options.roi_subset),
+        region=_region(task, options),
     )
 
 
@@ -114,13 +115,13 @@ def _wanted(task: Task, subset: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in task.names if not subset or name in subset)
 
 
-def _region(task: Task, subset: tuple[str, ...]) -> Region | None:
-    crop = task.crop
-    if subset and task.name in ("total", "total_v3", "total_mr"):
-        crop = Crop(to=subset)
-    if crop is None:
-        return None
+def _region(task: Task, options: Options) -> Region | None:
+    """Where to look: near the task's own landmarks, or near a subset that a rough model knows."""
+    crop = task.crop or Crop(to=options.roi_subset, robust=options.robust)
     rough, resolution = ROUGH[task.modality, crop.robust]
+    known = set(crop.to) <= set(task_named(rough).names)
+    if not crop.to or (task.crop is None and not known):
+        return None
     if "body_trunc" in crop.to:
         rough, resolution = ROUGH_BODY
     return Region(plan(Options(rough, resolution)), crop.to, crop.margin_mm)

@@ -41,9 +41,7 @@ class Arguments(BaseModel):
     ] = None
     roi_subset_robust: Annotated[
         Names | None,
-        Field(
-            description="Like roi_subset, but found first with a more robust (3 mm) model." + LATER
-        ),
+        Field(description="Like roi_subset, but found first with a more robust (3 mm) model."),
     ] = None
     fast: Annotated[
         bool, Field(description="3 mm model: faster, less memory, a little less exact.")
@@ -95,9 +93,10 @@ class Arguments(BaseModel):
     ] = None
 
     @model_validator(mode="after")
-    def _one_resolution(self) -> "Arguments":
-        if self.fast and self.fastest:
-            raise ValueError("fast and fastest exclude each other: give one of them.")
+    def _one_of_two(self) -> "Arguments":
+        for one, other in (("fast", "fastest"), ("roi_subset", "roi_subset_robust")):
+            if getattr(self, one) and getattr(self, other):
+                raise ValueError(f"{one} and {other} exclude each other: give one of them.")
         return self
 
 

@@ -29,7 +29,6 @@ from totalseg_mcp.tools.tool import Tool
 # Documented parameters that this version cannot honour; any value but the default is refused.
 NOT_BUILT = (
     "output_type",
-    "roi_subset_robust",
     "nr_threads_resampling",
     "nr_threads_saving",
     "force_split",
@@ -60,7 +59,7 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
     request = Request(
         input_path=session.reach.reading(Path(arguments.input_path)),
         folder=session.reach.writing(Path(arguments.output_dir)),
-        options=Options(arguments.task, _resolution(arguments), tuple(arguments.roi_subset or ())),
+        options=_options(arguments),
         device=arguments.device if "device" in arguments.model_fields_set else session.device,
         masks=not arguments.skip_saving,
         multilabel=arguments.multilabel,
@@ -84,10 +83,14 @@ def _refuse_not_built(arguments: Arguments) -> None:
         )
 
 
-def _resolution(arguments: Arguments) -> Resolution:
-    if arguments.fastest:
-        return "fastest"
-    return "fast" if arguments.fast else "default"
+def _options(arguments: Arguments) -> Options:
+    resolution: Resolution = "fast" if arguments.fast else "default"
+    return Options(
+        task=arguments.task,
+        resolution="fastest" if arguments.fastest else resolution,
+        roi_subset=tuple(arguments.roi_subset or arguments.roi_subset_robust or ()),
+        robust=bool(arguments.roi_subset_robust),
+    )
 
 
 def _result(

@@ -39,35 +39,40 @@ class Case:
 
 
 CASES = (
-    Case("total_fast_ml", "ct_sm", Options("total", "fast")),
-    Case("total_fast_odd_ml_stats", "ct_odd", Options("total", "fast")),
-    Case("total_fastest_odd_ml_stats", "ct_odd", Options("total", "fastest")),
-    Case("total_default_odd_ml", "ct_odd_sm", Options("total")),
+    Case("total_fast_ml", "inputs/ct_sm.nii.gz", Options("total", "fast")),
+    Case("total_fast_odd_ml_stats", "inputs/ct_odd.nii.gz", Options("total", "fast")),
+    Case("total_fastest_odd_ml_stats", "inputs/ct_odd.nii.gz", Options("total", "fastest")),
+    Case("total_default_odd_ml", "inputs/ct_odd_sm.nii.gz", Options("total")),
     Case(
         "old_style_fastest",
-        "ct_odd_sm",
+        "inputs/ct_odd_sm.nii.gz",
         Options("total", "fastest"),
         weights=("weights_old_style",),
     ),
-    Case("roi_subset_ml", "ct_xs", Options("total", "default", ("liver", "brain"))),
+    Case("roi_subset_ml", "inputs/ct_xs.nii.gz", Options("total", "default", ("liver", "brain"))),
     Case(
         "roi_subset_crop_odd_ml",
-        "ct_odd_sm",
+        "inputs/ct_odd_sm.nii.gz",
         Options("total", "fast", ("liver", "stomach")),
         weights=CROPPED,
     ),
-    Case("total_mr_fast_ml", "mr_xs", Options("total_mr", "fast")),
-    Case("total_mr_default_ml", "mr_xs", Options("total_mr")),
-    Case("total_mr_roi_subset_ml", "mr_xs", Options("total_mr", "default", ("liver", "brain"))),
-    Case("liver_segments_odd_ml", "ct_odd_sm", Options("liver_segments"), CROPPED),
-    Case("kidney_cysts_ml", "ct_xs", Options("kidney_cysts"), CROPPED),
-    Case("pleural_ml", "ct_odd_sm", Options("pleural_pericard_effusion"), CROPPED),
+    Case("dicom_in_nifti_ml", "../data/ct_series", Options("total", "fast")),
+    Case("total_mr_fast_ml", "inputs/mr_xs.nii.gz", Options("total_mr", "fast")),
+    Case("total_mr_default_ml", "inputs/mr_xs.nii.gz", Options("total_mr")),
+    Case(
+        "total_mr_roi_subset_ml",
+        "inputs/mr_xs.nii.gz",
+        Options("total_mr", "default", ("liver", "brain")),
+    ),
+    Case("liver_segments_odd_ml", "inputs/ct_odd_sm.nii.gz", Options("liver_segments"), CROPPED),
+    Case("kidney_cysts_ml", "inputs/ct_xs.nii.gz", Options("kidney_cysts"), CROPPED),
+    Case("pleural_ml", "inputs/ct_odd_sm.nii.gz", Options("pleural_pericard_effusion"), CROPPED),
 )
 
 
 def outcome_of(case: Case, folder: Path, **asked: bool) -> Outcome:
     request = Request(
-        PARITY / "inputs" / f"{case.scan}.nii.gz",
+        PARITY / case.scan,
         folder,
         case.options,
         device="cpu",
@@ -101,6 +106,20 @@ def numbers(case: Case) -> dict[str, tuple[float, float]]:
     text = (PARITY / "goldens" / case.name / "statistics.json").read_text()
     entries = json.loads(text).items()
     return {name: (e["volume"], e["intensity"]) for name, e in entries if e["volume"] > 0}
+
+
+def test_a_robust_subset_gives_the_recorded_masks(tmp_path):
+    options = Options("total", "default", ("liver", "spleen", "rib_left_5"), robust=True)
+    outcome = outcome_of(Case("", "inputs/ct_xs.nii.gz", options), tmp_path / "out")
+    for name in options.roi_subset:
+        mask = nib.load(
+            PARITY / "goldens" / "roi_subset_robust_dir_stats" / "seg" / f"{name}.nii.gz"
+        )
+        assert isinstance(mask, nib.Nifti1Image)
+        number = outcome.findings.plan.names.index(name) + 1
+        np.testing.assert_array_equal(
+            np.asanyarray(mask.dataobj), outcome.findings.labels.data == number, name
+        )
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,6 @@ def test_cut_off_structures_are_named_and_their_numbers_withheld(call, session):
 
 NOT_DEFAULT = {
     "output_type": "dicom",
-    "roi_subset_robust": "liver",
     "nr_threads_resampling": 2,
     "nr_threads_saving": 2,
     "force_split": True,
@@ -143,6 +142,7 @@ def test_known_devices_are_accepted(call, device):
         ({"device": "cuda"}, "gpu:N"),
         ({"task": "lung_vesels"}, "lung_vessels"),
         ({"fast": True}, "exclude each other"),
+        ({"roi_subset": "liver", "roi_subset_robust": "liver"}, "exclude each other"),
         ({"preveiw": True}, "Extra inputs"),
         ({"roi_subset": "[liver"}, "roi_subset"),
     ],
