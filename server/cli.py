@@ -72,6 +72,7 @@ def _add_demo(parser: ArgumentParser) -> None:
         "image", nargs="?", type=Path, help="a scan of your own; a phantom is scanned without it"
     )
     parser.add_argument("--output", type=Path, default=Path("demo-output"), metavar="DIR")
+    parser.add_argument("--weights", default="demo", metavar="demo|DIR", help="the models to use")
     parser.set_defaults(command=_demo)
 
 
@@ -107,7 +108,7 @@ def _serve(arguments: Namespace) -> int:
 def _demo(arguments: Namespace) -> int:
     from totalseg_mcp.server.demo import demo
 
-    return demo(arguments.image, arguments.output)
+    return demo(arguments.image, arguments.output, arguments.weights)
 
 
 def _fetch_weights(arguments: Namespace) -> int:

@@ -16,12 +16,12 @@ from totalseg_mcp.server.answers import refusal
 from totalseg_mcp.server.bar import Bar
 from totalseg_mcp.server.table import table
 
-SERVER = ["-m", "totalseg_mcp", "serve", "--weights", "demo", "--log-level", "warning"]
+SERVE = ["-m", "totalseg_mcp", "serve", "--log-level", "warning", "--weights"]
 SCAN = "phantom.nii.gz"
 SEED = 20  # of the body in the scan
 
 
-def demo(image: Path | None, output: Path) -> int:
+def demo(image: Path | None, output: Path, weights: str = "demo") -> int:
     """Segment `image`, or a phantom where there is none; 0 if that went well."""
     output = output.absolute()
     if image is None:
@@ -35,7 +35,10 @@ def demo(image: Path | None, output: Path) -> int:
         "statistics": True,
     }
     sys.stdout.write("Calling totalsegmentator, as an MCP client, on a server over stdio.\n")
-    answer = anyio.run(ask, arguments)
+    try:
+        answer = anyio.run(ask, arguments, weights)
+    except* MCPError:
+        answer = refusal("The server ended without an answer; what it said is above.")
     if answer.is_error:
         texts = [part.text for part in answer.content if isinstance(part, wire.TextContent)]
         sys.stdout.write("\n".join([*texts, ""]))
@@ -45,7 +48,7 @@ def demo(image: Path | None, output: Path) -> int:
     return 0
 
 
-async def ask(arguments: dict[str, Any]) -> wire.CallToolResult:
+async def ask(arguments: dict[str, Any], weights: str) -> wire.CallToolResult:
     """Call the tool on a server of its own, with a progress bar."""
     bar = Bar()
 
@@ -53,12 +56,10 @@ async def ask(arguments: dict[str, Any]) -> wire.CallToolResult:
         bar.show(Progress(progress / (total or 1.0), message or ""))
 
     environment = dict(os.environ)  # which GPU, for one; the client would not pass that on
-    server = StdioServerParameters(command=sys.executable, args=SERVER, env=environment)
+    server = StdioServerParameters(command=sys.executable, args=[*SERVE, weights], env=environment)
     async with Client(server) as client:
         try:
             return await client.call_tool("totalsegmentator", arguments, progress_callback=show)
-        except MCPError as error:
-            return refusal(error.message)
         finally:
             bar.close()
 

@@ -2,11 +2,15 @@
 
 import io
 
+import nibabel
+import numpy as np
 import pytest
+from model_folder import make_model_folder
 
 from totalseg_mcp.engine.watch import Progress
 from totalseg_mcp.schemas.totalsegmentator import StructureStatistics, TotalSegmentatorResult
 from totalseg_mcp.server.bar import Bar
+from totalseg_mcp.server.demo import demo
 from totalseg_mcp.server.table import table
 
 
@@ -84,6 +88,30 @@ def test_the_table_names_the_files_and_what_to_beware_of(result):
         assert told in text
     assert "Not found: heart." in text
     assert "- There is no GPU here." in text
+
+
+def test_the_demonstration_segments_a_scan_through_a_real_server(tmp_path, capsys):
+    make_model_folder(tmp_path / "models", 298)
+    scan = tmp_path / "scan.nii.gz"
+    voxels = np.random.default_rng(7).integers(-1000, 1000, (24, 24, 24)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([6.0, 6.0, 6.0, 1.0])), scan)
+    assert demo(scan, tmp_path / "out", str(tmp_path / "models")) == 0
+    told = capsys.readouterr().out
+    assert f"Folder      {tmp_path / 'out'}" in told
+    assert "installed (models 298)" in told
+    assert (tmp_path / "out" / "statistics.json").exists()
+    assert (tmp_path / "out" / "preview.png").exists()
+
+
+def test_an_error_of_the_tool_is_told_plainly(tmp_path, capsys):
+    assert demo(tmp_path / "nothing.nii.gz", tmp_path / "out", str(tmp_path)) == 1
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.endswith("Fetch them: totalseg-mcp weights fetch total --fastest")
+
+
+def test_a_server_that_does_not_start_is_told_plainly(tmp_path, capsys):
+    assert demo(tmp_path / "scan.nii.gz", tmp_path / "out", str(tmp_path / "no folder")) == 1
+    assert capsys.readouterr().out.splitlines()[-1].startswith("The server ended")
 
 
 def test_in_a_log_the_bar_is_a_line_now_and_then():
