@@ -7,10 +7,12 @@ from typing import Any
 
 import anyio
 import mcp_types as wire
+import nibabel
 from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters
 
 from totalseg_mcp.engine.watch import Progress
+from totalseg_mcp.phantom import phantom, scan, view
 from totalseg_mcp.schemas.totalsegmentator import TotalSegmentatorResult
 from totalseg_mcp.server.answers import refusal
 from totalseg_mcp.server.bar import Bar
@@ -66,10 +68,6 @@ async def ask(arguments: dict[str, Any], weights: str) -> wire.CallToolResult:
 
 def write_phantom(file: Path) -> Path:
     """Scan a body made of formulas, from chest to belly, and save that as NIfTI."""
-    import nibabel
-
-    from totalseg_mcp.phantom import phantom, scan, view
-
     body = phantom(SEED)
     volume, _ = scan(body, view(body, "thorax_abdomen"))
     file.parent.mkdir(parents=True, exist_ok=True)
