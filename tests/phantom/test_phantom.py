@@ -31,6 +31,12 @@ def _body(seed):
     return scan(anatomy, view(anatomy, "whole_body", SPACING_MM))
 
 
+@cache
+def _oblique():
+    plain = view(phantom(3), "thorax_abdomen", (4.0, 6.0, 8.0))
+    return scan(phantom(3), oblique(plain, (12, -8, 15), "LPS"))[1]
+
+
 def _mask(labels, name):
     return labels.data == NAMES.index(name) + 1
 
@@ -83,10 +89,7 @@ def test_a_grid_with_its_axes_turned_round_shows_the_same_voxels():
 
 @pytest.mark.parametrize("name", LARGE)
 def test_an_oblique_anisotropic_grid_shows_the_same_anatomy(name):
-    anatomy = phantom(3)
-    fine = _body(3)[1]
-    plain = view(anatomy, "thorax_abdomen", (4.0, 6.0, 8.0))
-    _, other = scan(anatomy, oblique(plain, (12, -8, 15), "LPS"))
+    fine, other = _body(3)[1], _oblique()
     assert _millilitres(other, name) == pytest.approx(_millilitres(fine, name), rel=0.08)
     np.testing.assert_allclose(_middle(other, name), _middle(fine, name), atol=2.5)
 
