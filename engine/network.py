@@ -114,10 +114,10 @@ def slide(
             settle(device)
         assert total is not None, "an image has at least one tile"
         total /= weights
-    if torch.isinf(total).any():
+    if not torch.isfinite(total).all():
         raise NotReadyError(
-            "The network's output overflowed half precision. The weights do not fit this "
-            "image; check that they are the ones published for the task."
+            "The network's output is not finite: it overflowed half precision, or the weights are "
+            "damaged. Fetch the published weights again."
         )
     return total[(slice(None), *inner[1:])].cpu()
 

@@ -51,6 +51,15 @@ def test_weights_stored_in_half_precision_load_as_single(tmp_path):
     assert {p.dtype for p in parameters} == {torch.float32}
 
 
+def test_weights_that_give_no_numbers_are_an_error_and_not_a_label_map(tmp_path):
+    folder = make_model_folder(tmp_path, 298)
+    network = load(folder, FASTEST, CPU)
+    with torch.no_grad():
+        next(network.folds[0].parameters()).fill_(float("nan"))
+    with pytest.raises(NotReadyError, match="not finite"):
+        network.logits(torch.zeros(1, 16, 24, 20), 0.5)
+
+
 def test_a_damaged_checkpoint_is_refused(tmp_path):
     folder = make_model_folder(tmp_path, 298)
     file = folder / "fold_0" / "checkpoint_final.pth"
