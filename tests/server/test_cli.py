@@ -47,11 +47,6 @@ def test_the_command_line_itself_needs_next_to_nothing():
     subprocess.run([sys.executable, "-c", code], timeout=60, check=True)
 
 
-def test_a_server_without_a_client_ends():
-    line = [sys.executable, "-m", "totalseg_mcp", "serve", "--weights=demo"]
-    subprocess.run(line, stdin=subprocess.DEVNULL, timeout=60, check=True)
-
-
 @pytest.mark.parametrize(
     ("line", "told"),
     [
