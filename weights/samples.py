@@ -67,11 +67,11 @@ def intensities(samples: list[Sample]) -> dict[str, float]:
 def patch(sample: Sample, rng: Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """A patch at random, stretched, turned and recoloured a little; HU, NaN where it is padding."""
     hu, numbers = sample
-    if rng.random() < 0.1:
+    if rng.random() < 0.07:
         thick = int(rng.integers(6, 24))
         low = int(rng.integers(0, max(hu.shape[0] - thick, 1)))
         hu, numbers = hu[low : low + thick], numbers[low : low + thick]
-    if rng.random() < 0.5:
+    if rng.random() < 0.2:
         hu, numbers = _warped(hu, numbers, rng)
     start = [int(rng.integers(0, max(n - p, 0) + 1)) for n, p in zip(hu.shape, PATCH, strict=True)]
     cut = tuple(slice(s, s + p) for s, p in zip(start, PATCH, strict=True))
@@ -95,8 +95,8 @@ def _warped(hu: NDArray[np.int16], numbers: NDArray[np.uint8], rng: Generator) -
 def _recoloured(image: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
     """Soft tissue's contrast and level, noise and sharpness varied."""
     image = image * np.float32(rng.uniform(0.93, 1.07)) + np.float32(rng.normal(0, 10))
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         image = gaussian_filter(image, rng.uniform(0.2, 0.7))
-    if rng.random() < 0.4:
-        image = image + rng.standard_normal(image.shape, dtype=np.float32) * rng.uniform(5, 35)
+    if rng.random() < 0.25:
+        image = image + rng.standard_normal(image.shape, dtype=np.float32) * rng.uniform(5, 30)
     return np.maximum(image, np.float32(-1024))

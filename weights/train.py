@@ -72,7 +72,8 @@ def sampled(
     chance = rarity[truth]
     chance = chance / chance.sum()
     chosen = torch.multinomial(chance, POINTS, replacement=True)
-    logits = seen[:, chosen].float().T @ head.weight.flatten(1).T + head.bias
+    points = seen[:, chosen].float().T
+    logits = nn.functional.linear(points, head.weight.flatten(1), head.bias)
     target, stands_for = truth[chosen], 1 / (chance[chosen] * POINTS)
     weighted = logits.softmax(1) * stands_for[:, None]
     own = weighted.gather(1, target[:, None]).flatten()
