@@ -26,6 +26,8 @@ def _device(name: str) -> str:
 def _names(given: object) -> object:
     """A list of names, from a list, a JSON list in a string, or a comma-separated string.
 
+    Text that begins like a JSON list and is none is a ValueError.
+
     >>> _names("liver, spleen")
     ['liver', 'spleen']
     >>> _names('["liver"]')
@@ -34,7 +36,10 @@ def _names(given: object) -> object:
     if not isinstance(given, str):
         return given
     if given.lstrip().startswith("["):
-        return json.loads(given)
+        try:
+            return json.loads(given)
+        except json.JSONDecodeError:
+            raise ValueError(f"{given!r} is no list. Say 'liver,spleen'.") from None
     return [name.strip() for name in given.split(",") if name.strip()]
 
 

@@ -144,7 +144,7 @@ def test_known_devices_are_accepted(call, device):
         ({"fast": True}, "exclude each other"),
         ({"roi_subset": "liver", "roi_subset_robust": "liver"}, "exclude each other"),
         ({"preveiw": True}, "Extra inputs"),
-        ({"roi_subset": "[liver"}, "roi_subset"),
+        ({"roi_subset": "[liver"}, "Say 'liver,spleen'"),
     ],
 )
 def test_what_is_wrong_is_said(call, given, said):
