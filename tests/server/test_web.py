@@ -4,16 +4,14 @@ import json
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
 import pytest
+from http_server import http_server
 from mcp import Client
 
 TOY_SERVER = Path(__file__).parents[1] / "toy_server.py"
@@ -21,35 +19,9 @@ ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])
 ENDLESS = {"tiles": 99_999}
 
 
-@contextmanager
-def _serving(*more):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    with subprocess.Popen([sys.executable, TOY_SERVER, address, *more]) as process:
-        try:
-            _wait_until_healthy(process, address)
-            yield address, process
-        finally:
-            process.kill()
-
-
-def _wait_until_healthy(process, address):
-    end = time.monotonic() + 30
-    while True:
-        try:
-            urllib.request.urlopen(f"http://{address}/health", timeout=5).close()
-        except OSError:
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        else:
-            return
-
-
 @pytest.fixture(scope="module")
 def address():
-    with _serving() as (address, _):
+    with http_server([str(TOY_SERVER)]) as (address, _):
         yield address
 
 
@@ -184,7 +156,7 @@ def test_a_web_page_cannot_reach_the_server(address):
 
 
 def test_a_token_is_asked_for_when_one_is_set():
-    with _serving("s3cret") as (address, _):
+    with http_server([str(TOY_SERVER)], "s3cret") as (address, _):
         assert _post(address) == 401
         assert _post(address, Authorization="Bearer wrong") == 401
         assert _post(address, Authorization="Basic s3cret") == 401
@@ -193,7 +165,7 @@ def test_a_token_is_asked_for_when_one_is_set():
 
 def test_the_server_ends_soon_when_told_to_even_with_a_job_running(tmp_path):
     trace = tmp_path / "trace"
-    with _serving() as (address, process):
+    with http_server([str(TOY_SERVER)]) as (address, process):
         host, port = address.split(":")
         body = _call(ENDLESS | {"trace": str(trace)})
         lines = [f"{name}: {value}" for name, value in HEADERS.items()]
