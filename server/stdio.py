@@ -16,6 +16,10 @@ from mcp.shared.message import SessionMessage
 # the process ends with it: there is nobody left to wait for.
 LAST_TILE_S = 1.5
 
+# What was asked just before stdin ended, as when a shell pipes a few messages in, is still
+# answered within this time; then what runs is cancelled.
+LAST_ANSWERS_S = 0.5
+
 Incoming = SessionMessage | Exception
 
 _log = logging.getLogger(__name__)
@@ -49,9 +53,10 @@ async def _pass_on(
     async with server:
         async for message in stdin:
             await server.send(message)
-    watchdog = Timer(LAST_TILE_S, _leave)
-    watchdog.daemon = True
-    watchdog.start()
+        watchdog = Timer(LAST_TILE_S, _leave)
+        watchdog.daemon = True
+        watchdog.start()
+        await anyio.sleep(LAST_ANSWERS_S)
 
 
 def _leave() -> NoReturn:
