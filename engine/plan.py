@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
+from totalseg_mcp.engine.image.cleanup import STEPS
 from totalseg_mcp.engine.tasks import (
     MODELS,
     Crop,
@@ -28,6 +29,7 @@ ROUGH: Mapping[tuple[str, bool], tuple[str, Resolution]] = {
     ("MR", True): ("total_mr", "fast"),
 }
 ROUGH_BODY: tuple[str, Resolution] = ("body", "fast")  # for regions of the body itself
+BODY_MARGIN_MM = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Options:
     resolution: Resolution = "default"
     roi_subset: tuple[str, ...] = ()
     robust: bool = False  # find the region of the subset at 3 mm instead of 6 mm
+    body_only: bool = False  # find the body first and look only there
+    derive: bool = True  # also compute the task's derived structures
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,8 @@ class Plan:
     """A job with every option decided.
 
     `models` run in this order, and a later one wins. `names` are the structures of the
-    label map, in label order; `wanted` are those of them that are kept.
+    label map, in label order; `wanted` are those of them that are kept. `steps` clean up on
+    the model's grid; `derived` are structures computed from the finished label map.
     """
 
     task: str
@@ -65,6 +70,8 @@ class Plan:
     tile_step: float
     measured_on: Literal["scan", "model"]
     region: Region | None = None
+    steps: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
 
     @property
     def needs(self) -> tuple[Model, ...]:
@@ -95,6 +102,8 @@ def plan(options: Options) -> Plan:
         # TotalSegmentator measures on the 3 mm grid with fast, on the scan's otherwise.
         measured_on="model" if options.resolution == "fast" else "scan",
         region=_region(task, options),
+        steps=task.steps,
+        derived=task.derived if options.derive and not options.roi_subset else (),
     )
 
 
@@ -121,15 +130,25 @@ def _region(task: Task, options: Options) -> Region | None:
     rough, resolution = ROUGH[task.modality, crop.robust]
     known = set(crop.to) <= set(task_named(rough).names)
     if not crop.to or (task.crop is None and not known):
-        return None
+        return _body(task) if options.body_only else None
     if "body_trunc" in crop.to:
         rough, resolution = ROUGH_BODY
     return Region(plan(Options(rough, resolution)), crop.to, crop.margin_mm)
 
 
+def _body(task: Task) -> Region | None:
+    """The body, where it is to be found in CT; TotalSegmentator has no such model for MR."""
+    if task.modality == "MR":
+        return None
+    body = plan(Options(*ROUGH_BODY))
+    return Region(body, body.names, BODY_MARGIN_MM)
+
+
 def _built(task: Task) -> None:
     """Refuse what a later version will bring, by name, instead of leaving it out."""
-    lacking = [*task.steps, *(["keep_near"] if task.keep_near else [])]
+    lacking = [step for step in task.steps if step not in STEPS]
+    if task.keep_near:
+        lacking.append("keep_near")
     if task.crop and task.crop.task:
         lacking.append(f"crop by the task {task.crop.task}")
     if lacking:

@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from totalseg_mcp.engine.files.masks import write_labels, write_masks
+from totalseg_mcp.engine.files.masks import write_labels, write_mask, write_masks
 from totalseg_mcp.engine.files.statistics import write_statistics
+from totalseg_mcp.engine.image.derived import DERIVED
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.plan import Plan
 from totalseg_mcp.engine.preview import preview
@@ -13,6 +14,7 @@ from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.tasks import task_named
 from totalseg_mcp.engine.volume import Labels
+from totalseg_mcp.engine.watch import track
 
 LABELS_FILE = "segmentation.nii.gz"
 STATISTICS_FILE = "statistics.json"
@@ -40,6 +42,9 @@ class Product:
 
 def _write_masks(findings: Findings, folder: Path) -> None:
     write_masks(findings.labels, findings.scan, folder, findings.plan.wanted)
+    for name in track(findings.plan.derived, "derived mask"):
+        mask = DERIVED[name](findings.scan.volume, findings.labels)
+        write_mask(mask, findings.scan, folder / f"{name}.nii.gz")
 
 
 def _write_labels(findings: Findings, folder: Path) -> None:
@@ -59,7 +64,7 @@ def _write_preview(findings: Findings, folder: Path) -> None:
 PRODUCTS: Mapping[str, Product] = {
     "masks": Product(
         lambda request: request.masks and not request.multilabel,
-        lambda plan: tuple(f"{name}.nii.gz" for name in plan.wanted),
+        lambda plan: tuple(f"{name}.nii.gz" for name in plan.wanted + plan.derived),
         _write_masks,
     ),
     "label map": Product(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from totalseg_mcp.engine.image.cleanup import STEPS
 from totalseg_mcp.engine.image.crop import box_around, crop, paste
 from totalseg_mcp.engine.image.merge import keep, merge
 from totalseg_mcp.engine.image.orientation import reorient
@@ -60,6 +61,8 @@ def segment_all(scan: Volume, plan: Plan, network: Callable[[Model], Network]) -
             for model in track(plan.models, "model")
         ]
         on_model = merge(parts, plan.names)
+        for step in plan.steps:
+            on_model = STEPS[step](on_model)
 
     with stage("restore", 0.95, 1.0):
         on_model = keep(on_model, plan.wanted)

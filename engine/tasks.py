@@ -75,6 +75,7 @@ class Task(Entry):
     crop: Crop | None = None
     keep_near: Near | None = None
     steps: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
     licence: Literal["open", "commercial", "non-commercial"] = "open"
     name: str = Field(default="")
 

@@ -64,7 +64,7 @@ class Arguments(BaseModel):
         bool, Field(description="Process the image in 3 chunks, for less memory." + LATER)
     ] = False
     body_seg: Annotated[
-        bool, Field(description="Find the body roughly first and crop to it." + LATER)
+        bool, Field(description="Find the body roughly first and crop to it (CT).")
     ] = False
     statistics: Annotated[
         bool, Field(description="Measure volume (mm³) and mean intensity of each structure.")
@@ -80,7 +80,7 @@ class Arguments(BaseModel):
         str | None, Field(description="Path of masks of your own to crop to." + LATER)
     ] = None
     no_derived_masks: Annotated[
-        bool, Field(description="Make no derived masks (e.g. skin from the body mask)." + LATER)
+        bool, Field(description="Make no derived masks (e.g. skin from the body mask).")
     ] = False
     nora_tag: Annotated[
         str | None, Field(description="Tag in NORA as mask (NORA project ID)." + LATER)

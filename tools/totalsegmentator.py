@@ -32,10 +32,8 @@ NOT_BUILT = (
     "nr_threads_resampling",
     "nr_threads_saving",
     "force_split",
-    "body_seg",
     "radiomics",
     "crop_path",
-    "no_derived_masks",
     "nora_tag",
     "license_number",
 )
@@ -90,6 +88,8 @@ def _options(arguments: Arguments) -> Options:
         resolution="fastest" if arguments.fastest else resolution,
         roi_subset=tuple(arguments.roi_subset or arguments.roi_subset_robust or ()),
         robust=bool(arguments.roi_subset_robust),
+        body_only=arguments.body_seg,
+        derive=not arguments.no_derived_masks,
     )
 
 

@@ -72,13 +72,17 @@ def write_masks(
     numbers = np.asfortranarray(labels.data)  # the order in the file: five times as fast
 
     def write(name: str) -> None:
-        mask = (numbers == labels.names.index(name) + 1).view(np.uint8)
-        _image(mask, scan).to_filename(folder / f"{name}.nii.gz")
+        write_mask(numbers == labels.names.index(name) + 1, scan, folder / f"{name}.nii.gz")
 
     few = [names[start : start + WRITERS] for start in range(0, len(names), WRITERS)]
     with ThreadPoolExecutor(WRITERS) as pool:
         for some in track(few, "batch of masks"):
             list(pool.map(write, some))
+
+
+def write_mask(mask: NDArray[np.bool_], scan: Scan, path: Path) -> None:
+    """One 0/1 file; uint8; the header is the scan's."""
+    _image(mask.view(np.uint8), scan).to_filename(path)
 
 
 def label_table(names: Sequence[str], wanted: Sequence[str]) -> str:

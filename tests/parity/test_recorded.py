@@ -57,6 +57,8 @@ CASES = (
         weights=CROPPED,
     ),
     Case("dicom_in_nifti_ml", "../data/ct_series", Options("total", "fast")),
+    Case("body_fast_ml_odd", "inputs/ct_odd_sm.nii.gz", Options("body", "fast")),
+    Case("body_seg_ml", "inputs/ct_xs.nii.gz", Options("total", "fast", body_only=True)),
     Case("total_mr_fast_ml", "inputs/mr_xs.nii.gz", Options("total_mr", "fast")),
     Case("total_mr_default_ml", "inputs/mr_xs.nii.gz", Options("total_mr")),
     Case(
@@ -119,6 +121,21 @@ def test_a_robust_subset_gives_the_recorded_masks(tmp_path):
         number = outcome.findings.plan.names.index(name) + 1
         np.testing.assert_array_equal(
             np.asanyarray(mask.dataobj), outcome.findings.labels.data == number, name
+        )
+
+
+def test_the_masks_derived_from_the_body_are_the_recorded_ones(tmp_path):
+    case = Case("body_dir", "inputs/ct_xs.nii.gz", Options("body"))
+    request = Request(PARITY / case.scan, tmp_path / "out", case.options, device="cpu")
+    run(request, Session(Store((PARITY / "weights",))))
+    recordings = sorted((PARITY / "goldens" / case.name / "seg").glob("*.nii.gz"))
+    assert len(recordings) == 4
+    for file in recordings:
+        ours, reference = (nib.load(f) for f in (tmp_path / "out" / file.name, file))
+        assert isinstance(ours, nib.Nifti1Image)
+        assert isinstance(reference, nib.Nifti1Image)
+        np.testing.assert_array_equal(
+            np.asanyarray(ours.dataobj), np.asanyarray(reference.dataobj), file.name
         )
 
 

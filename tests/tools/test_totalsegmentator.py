@@ -75,10 +75,8 @@ NOT_DEFAULT = {
     "nr_threads_resampling": 2,
     "nr_threads_saving": 2,
     "force_split": True,
-    "body_seg": True,
     "radiomics": True,
     "crop_path": "/masks",
-    "no_derived_masks": True,
     "nora_tag": "x",
     "license_number": "aca_123",
 }
