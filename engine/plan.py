@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
-from totalseg_mcp.engine.image.cleanup import STEPS
+from totalseg_mcp.engine.image.steps import STEPS
 from totalseg_mcp.engine.tasks import (
     MODELS,
     Crop,

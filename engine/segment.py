@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from totalseg_mcp.engine.image.cleanup import STEPS
 from totalseg_mcp.engine.image.crop import box_around, crop, paste
 from totalseg_mcp.engine.image.merge import keep, merge
 from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.image.resample import to_grid, to_spacing, truncated
+from totalseg_mcp.engine.image.steps import STEPS
 from totalseg_mcp.engine.plan import Plan, Region
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.volume import Labels, Volume

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Shape = tuple[int, int, int]
 Spacing = tuple[float, float, float]
 Affine = NDArray[np.float64]  # (4, 4), voxel index -> RAS+ mm
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

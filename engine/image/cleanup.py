@@ -3,15 +3,12 @@
 Voxels belong to one blob where they share a face.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from totalseg_mcp.engine.volume import Labels
-
-Mask = NDArray[np.bool_]
+from totalseg_mcp.engine.volume import Labels, Mask
 
 LEAST_EXTREMITY_MM3 = 50_000.0
 
@@ -25,12 +22,6 @@ def drop_small_extremities(labels: Labels) -> Labels:
     """Extremities without the blobs of up to 50 ml, which are couch and noise."""
     voxels = LEAST_EXTREMITY_MM3 / float(np.prod(labels.grid.spacing_mm))
     return _each(labels, "body_extremities", lambda mask: without_blobs(mask, voxels))
-
-
-STEPS: Mapping[str, Callable[[Labels], Labels]] = {
-    "keep_largest_trunk": keep_largest_trunk,
-    "drop_small_extremities": drop_small_extremities,
-}
 
 
 def largest_blob(mask: Mask) -> Mask:

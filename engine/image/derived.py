@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from scipy.ndimage import binary_dilation, binary_erosion
 
-from totalseg_mcp.engine.image.cleanup import Mask, without_blobs
-from totalseg_mcp.engine.volume import Labels, Volume
+from totalseg_mcp.engine.image.cleanup import without_blobs
+from totalseg_mcp.engine.volume import Labels, Mask, Volume
 
 SKIN_HU = (-200, 250)  # wide, so that the skin has no holes (TotalSegmentator 2.18.0)
 SKIN_SPECK = 5  # voxels; blobs of the skin up to this size are dropped

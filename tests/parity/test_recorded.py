@@ -59,6 +59,7 @@ CASES = (
     Case("dicom_in_nifti_ml", "../data/ct_series", Options("total", "fast")),
     Case("body_fast_ml_odd", "inputs/ct_odd_sm.nii.gz", Options("body", "fast")),
     Case("body_seg_ml", "inputs/ct_xs.nii.gz", Options("total", "fast", body_only=True)),
+    Case("vertebrae_pp_ml", "inputs/ct_xs.nii.gz", Options("vertebrae_pp")),
     Case("total_mr_fast_ml", "inputs/mr_xs.nii.gz", Options("total_mr", "fast")),
     Case("total_mr_default_ml", "inputs/mr_xs.nii.gz", Options("total_mr")),
     Case(

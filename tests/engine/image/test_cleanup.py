@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from totalseg_mcp.engine.image.cleanup import STEPS, largest_blob, without_blobs
+from totalseg_mcp.engine.image.cleanup import largest_blob, without_blobs
+from totalseg_mcp.engine.image.steps import STEPS
 from totalseg_mcp.engine.volume import Grid, Labels
 
 NAMES = ("body_trunc", "body_extremities")

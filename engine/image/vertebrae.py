@@ -1,0 +1,80 @@
+"""Numbering and growing vertebrae, as TotalSegmentator 2.18.0 has it for `vertebrae_pp`.
+
+Labels are in RAS order; label 1 is the topmost vertebra, C1.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, center_of_mass, find_objects, label
+
+from totalseg_mcp.engine.volume import Labels, Mask, Spacing
+
+LEAST_MM3 = 100.0  # of a vertebra
+GROWTH_MM = 3.0  # the network sees the inner part of a vertebra only
+
+
+def renumber(labels: Labels) -> Labels:
+    """Every separate piece a vertebra of its own, counted along the spine, where two had met.
+
+    Counted from the top down if there is a C1 and no L5, else from the bottom up, where
+    the lowest piece is the lowest vertebra that the network saw. Labels of which no two
+    share a face stay as they are.
+    """
+    if not _two_meet(labels.data):
+        return labels
+    pieces, count = label(labels.data > 0)
+    sizes = np.bincount(pieces.ravel(), minlength=count + 1)
+    least = LEAST_MM3 / float(np.prod(labels.grid.spacing_mm))
+    large = [piece for piece in range(1, count + 1) if sizes[piece] >= least]
+    height = dict(zip(large, center_of_mass(pieces > 0, pieces, large), strict=True))
+    downward = sorted(large, key=lambda piece: -height[piece][2])
+    present = np.unique(labels.data[labels.data > 0])
+    if present[0] == 1 and present[-1] < len(labels.names):
+        numbers = range(1, len(downward) + 1)
+    else:
+        lowest = int(present[-1])
+        numbers = range(lowest - len(downward) + 1, lowest + 1)
+    renumbered = np.zeros(count + 1, labels.data.dtype)
+    for piece, number in zip(downward, numbers, strict=True):
+        if 1 <= number <= len(labels.names):
+            renumbered[piece] = number
+    return Labels(renumbered[pieces], labels.grid, labels.names)
+
+
+def grow(labels: Labels, by_mm: float = GROWTH_MM) -> Labels:
+    """Every vertebra larger by `by_mm` all around, where there was background; C1 first."""
+    ball = ellipsoid(by_mm, labels.grid.spacing_mm)
+    reach = np.array(ball.shape) // 2
+    data = labels.data.copy()
+    for number, box in enumerate(find_objects(labels.data), start=1):
+        if box is None:
+            continue
+        wide = tuple(
+            slice(max(s.start - r, 0), s.stop + r) for s, r in zip(box, reach, strict=True)
+        )
+        grown = binary_dilation(data[wide] == number, ball)
+        data[wide][grown & (data[wide] == 0)] = number
+    return Labels(data, labels.grid, labels.names)
+
+
+def ellipsoid(radius_mm: float, spacing_mm: Spacing) -> Mask:
+    """The voxels whose centres are within `radius_mm` of the middle one.
+
+    >>> ellipsoid(3.0, (1.5, 3.0, 9.0)).sum(), ellipsoid(3.0, (1.5, 3.0, 9.0)).shape
+    (np.int64(7), (5, 3, 1))
+    """
+    reach = [int(radius_mm / edge) for edge in spacing_mm]
+    offsets = np.ogrid[tuple(slice(-n, n + 1) for n in reach)]
+    i, j, k = (offset * edge for offset, edge in zip(offsets, spacing_mm, strict=True))
+    inside: Mask = i**2 + j**2 + k**2 <= radius_mm**2
+    return inside
+
+
+def _two_meet(data: NDArray[np.integer]) -> bool:
+    """Whether voxels of two different labels share a face."""
+    for axis in range(3):
+        along = np.moveaxis(data, axis, 0)
+        here, next_to_it = along[:-1], along[1:]
+        if ((here != next_to_it) & (here > 0) & (next_to_it > 0)).any():
+            return True
+    return False
