@@ -42,6 +42,7 @@ class Options:
     robust: bool = False  # find the region of the subset at 3 mm instead of 6 mm
     body_only: bool = False  # find the body first and look only there
     derive: bool = True  # also compute the task's derived structures
+    split: bool = False  # work in three slabs, to save memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Plan:
     region: Region | None = None
     steps: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
+    split: bool = False
 
     @property
     def needs(self) -> tuple[Model, ...]:
@@ -104,6 +106,7 @@ def plan(options: Options) -> Plan:
         region=_region(task, options),
         steps=task.steps,
         derived=task.derived if options.derive and not options.roi_subset else (),
+        split=options.split,
     )
 
 

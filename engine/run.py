@@ -11,6 +11,7 @@ import numpy as np
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.outputs import check, staged
+from totalseg_mcp.engine.image.split import FEWEST
 from totalseg_mcp.engine.measure.statistics import Measurement, statistics
 from totalseg_mcp.engine.plan import Plan, plan
 from totalseg_mcp.engine.products import Findings, asked, file_names
@@ -80,6 +81,7 @@ def run(request: Request, session: Session) -> Outcome:
         why_not,
         _doubtful(scan, chosen),
         _nowhere(segmented, chosen),
+        _whole(segmented, chosen),
         _beside(leftovers),
     )
     return Outcome(
@@ -158,6 +160,13 @@ def _nowhere(segmented: Segmented, chosen: Plan) -> str | None:
         f"Nothing was segmented: a rough model found none of the structures to look near ({some}). "
         "They may be outside the scan; check with fast=true and no roi_subset."
     )
+
+
+def _whole(segmented: Segmented, chosen: Plan) -> str | None:
+    slices = segmented.model_image.grid.shape[2]
+    if not chosen.split or not segmented.region_found or slices >= FEWEST:
+        return None
+    return f"force_split changed nothing: the models see {slices} slices, too few to split."
 
 
 def _beside(leftovers: tuple[str, ...]) -> str | None:

@@ -10,6 +10,7 @@ from totalseg_mcp.engine.image.crop import box_around, crop, paste
 from totalseg_mcp.engine.image.merge import keep, merge
 from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.image.resample import to_grid, to_spacing, truncated
+from totalseg_mcp.engine.image.split import FEWEST, join, slabs, worth_splitting
 from totalseg_mcp.engine.image.steps import STEPS
 from totalseg_mcp.engine.plan import Plan, Region
 from totalseg_mcp.engine.tasks import Model
@@ -56,11 +57,7 @@ def segment_all(scan: Volume, plan: Plan, network: Callable[[Model], Network]) -
         image = to_spacing(upright, spacing) if spacing else upright
 
     with stage("infer", 0.05, 0.95):
-        parts = [
-            Labels(network(model)(image, plan.tile_step), image.grid, model.names)
-            for model in track(plan.models, "model")
-        ]
-        on_model = merge(parts, plan.names)
+        on_model = infer_in_slabs(image, plan, network)
         for step in plan.steps:
             on_model = STEPS[step](on_model)
 
@@ -68,6 +65,27 @@ def segment_all(scan: Volume, plan: Plan, network: Callable[[Model], Network]) -
         on_model = keep(on_model, plan.wanted)
         labels = reorient(to_grid(on_model, upright.grid), scan.grid.axcodes)
         return Segmented(replace(labels, grid=scan.grid), on_model, image)
+
+
+def infer_in_slabs(image: Volume, plan: Plan, network: Callable[[Model], Network]) -> Labels:
+    """What the models see in `image`: all of it at once, or slab by slab."""
+    asked = plan.split and image.grid.shape[2] >= FEWEST
+    if not asked and not (len(plan.models) > 1 and worth_splitting(image.grid)):
+        return infer(image, plan, network)
+    parts = [
+        (slab, infer(crop(image, slab.box(image.grid)), plan, network))
+        for slab in track(slabs(image.grid.shape[2]), "slab")
+    ]
+    return join(parts, image.grid)
+
+
+def infer(image: Volume, plan: Plan, network: Callable[[Model], Network]) -> Labels:
+    """What the models see in `image`, merged."""
+    parts = [
+        Labels(network(model)(image, plan.tile_step), image.grid, model.names)
+        for model in track(plan.models, "model")
+    ]
+    return merge(parts, plan.names)
 
 
 def near(scan: Volume, region: Region, network: Callable[[Model], Network]) -> Labels:

@@ -61,7 +61,7 @@ class Arguments(BaseModel):
         ),
     ] = "gpu"
     force_split: Annotated[
-        bool, Field(description="Process the image in 3 chunks, for less memory." + LATER)
+        bool, Field(description="Process the image in 3 chunks, for less memory.")
     ] = False
     body_seg: Annotated[
         bool, Field(description="Find the body roughly first and crop to it (CT).")

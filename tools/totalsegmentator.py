@@ -31,7 +31,6 @@ NOT_BUILT = (
     "output_type",
     "nr_threads_resampling",
     "nr_threads_saving",
-    "force_split",
     "radiomics",
     "crop_path",
     "nora_tag",
@@ -90,6 +89,7 @@ def _options(arguments: Arguments) -> Options:
         robust=bool(arguments.roi_subset_robust),
         body_only=arguments.body_seg,
         derive=not arguments.no_derived_masks,
+        split=arguments.force_split,
     )
 
 

@@ -125,6 +125,11 @@ def test_an_image_without_air_is_said_to_be_perhaps_no_ct(request_, session, low
     assert any("may be no CT" in warning for warning in warnings) == doubtful
 
 
+def test_a_scan_too_small_to_split_is_segmented_whole_and_the_result_says_so(request_, session):
+    asked = replace(request_, options=replace(request_.options, split=True))
+    assert any("changed nothing" in warning for warning in run(asked, session).warnings)
+
+
 def test_a_structure_that_is_not_there_is_refused(request_, session):
     with pytest.raises(BadRequestError, match="liver"):
         run(replace(request_, options=Options("total", "fastest", ("livr",))), session)

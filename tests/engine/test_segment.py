@@ -150,6 +150,24 @@ def test_later_models_win_where_two_overlap():
     assert set(np.unique(found.data)) == {chosen.names.index(chosen.models[-1].names[0]) + 1}
 
 
+def test_a_split_image_is_put_together_where_the_slabs_decide():
+    """Each slab is called by its number: thirds of 90 slices, in the scan's own direction."""
+    grid = Grid((8, 8, 90), np.diag([-3.0, -3.0, 3.0, 1.0]))
+    seen: list[int] = []
+
+    def network(model: Model) -> Network:
+        def labels(image: Volume, tile_step: float) -> np.ndarray:
+            seen.append(image.grid.shape[2])
+            return np.full(image.grid.shape, len(seen), np.uint8)
+
+        return labels
+
+    split = plan(Options("total", "fast", split=True))
+    found = segment(Volume(np.zeros(grid.shape, np.int16), grid), split, network).labels
+    assert seen == [50, 69, 49]
+    assert found.data[4, 4].tolist() == [1] * 30 + [2] * 30 + [3] * 30
+
+
 def progress_of(chosen: Plan) -> list[Progress]:
     told: list[Progress] = []
     with watching(Watch(told.append, lambda: None)), clocked() as seconds:

@@ -74,7 +74,6 @@ NOT_DEFAULT = {
     "output_type": "dicom",
     "nr_threads_resampling": 2,
     "nr_threads_saving": 2,
-    "force_split": True,
     "radiomics": True,
     "crop_path": "/masks",
     "nora_tag": "x",
