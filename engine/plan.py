@@ -136,6 +136,8 @@ def _region(task: Task, options: Options) -> Region | None:
         return _body(task) if options.body_only else None
     if "body_trunc" in crop.to:
         rough, resolution = ROUGH_BODY
+    if crop.task:
+        rough, resolution = crop.task, "default"
     return Region(plan(Options(rough, resolution)), crop.to, crop.margin_mm)
 
 
@@ -152,8 +154,6 @@ def _built(task: Task) -> None:
     lacking = [step for step in task.steps if step not in STEPS]
     if task.keep_near:
         lacking.append("keep_near")
-    if task.crop and task.crop.task:
-        lacking.append(f"crop by the task {task.crop.task}")
     if lacking:
         raise NotReadyError(
             f"The task {task.name!r} is not available in this version of totalseg-mcp: "

@@ -26,6 +26,7 @@ def datasets(options: Options) -> list[int]:
         (Options("liver_segments"), [298, 570]),
         (Options("lung_vessels"), [297, 117]),
         (Options("abdominal_muscles"), [300, 952]),
+        (Options("teeth"), [298, 115, 113]),
         (Options("total", "fast", body_only=True), [300, 297]),
         (Options("total", "fast", ("liver",), body_only=True), [298, 297]),
         (Options("total_mr", body_only=True), [850, 851]),
@@ -69,7 +70,7 @@ def test_licensed_tasks_are_refused():
         plan(Options("tissue_types"))
 
 
-LATER = {"vertebrae_pp_refined", "heartchambers_highres", "teeth"}
+LATER = {"vertebrae_pp_refined", "heartchambers_highres"}
 LICENSED = {name for name, task in TASKS.items() if task.licence != "open"}
 
 
