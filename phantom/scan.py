@@ -15,6 +15,7 @@ from totalseg_mcp.phantom.structures import NAMES, NUMBER
 
 _RIM_MM = 2.0
 _AIR_HU = -1000.0
+_COARSEST_DETAIL_MM = 4.0  # coarser grids stand for CTs that were resampled to them
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,11 @@ def scan(anatomy: Anatomy, grid: Grid, detail_mm: float | None = None) -> tuple[
     """The CT (int16 HU) and the truth (uint8, the 117 names) of a body on any grid.
 
     The truth says what lies at each voxel's middle: it depends on the place in the world alone,
-    not on the grid. The CT averages over `detail_mm` (over the voxel when None), blurs, and adds
-    noise that belongs to the seed.
+    not on the grid. The CT averages over `detail_mm` (when None over the voxel, at most 4 mm),
+    blurs, and adds noise that belongs to the seed.
     """
-    width = detail_mm or float(np.cbrt(np.prod(grid.spacing_mm)))
+    voxel = float(np.cbrt(np.prod(grid.spacing_mm)))
+    width = detail_mm or min(voxel, _COARSEST_DETAIL_MM)
     points = anatomy.pose.to_body(grid.affine, grid.shape)
     hu = np.full(grid.shape, _AIR_HU, dtype=np.float32)
     mottle = np.zeros(grid.shape, dtype=np.float32)

@@ -81,7 +81,9 @@ def sampled(
     counts = torch.bincount(truth, minlength=len(rarity)).float()
     dice = (2 * hit + 1) / (weighted.sum(0) + counts + 1)
     present = (counts > 0).nonzero().flatten()[1:]
-    loss: torch.Tensor = nn.functional.cross_entropy(logits, target) + 1 - dice[present].mean()
+    # Adding the chances' logarithm undoes the drawing: the outputs are those of even sampling.
+    entropy = nn.functional.cross_entropy(logits + rarity.log(), target)
+    loss: torch.Tensor = entropy + 1 - dice[present].mean()
     return loss
 
 
