@@ -15,7 +15,7 @@ from totalseg_mcp.phantom.structures import NAMES, NUMBER
 
 _RIM_MM = 2.0
 _AIR_HU = -1000.0
-_COARSEST_DETAIL_MM = 4.0  # coarser grids stand for CTs that were resampled to them
+_COARSEST_DETAIL_MM = 3.0  # coarser grids stand for CTs that were resampled to them
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def scan(anatomy: Anatomy, grid: Grid, detail_mm: float | None = None) -> tuple[
     """The CT (int16 HU) and the truth (uint8, the 117 names) of a body on any grid.
 
     The truth says what lies at each voxel's middle: it depends on the place in the world alone,
-    not on the grid. The CT averages over `detail_mm` (when None over the voxel, at most 4 mm),
+    not on the grid. The CT averages over `detail_mm` (when None over the voxel, at most 3 mm),
     blurs, and adds noise that belongs to the seed.
     """
     voxel = float(np.cbrt(np.prod(grid.spacing_mm)))
