@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from totalseg_mcp.phantom.combine import common, half, union, without
 from totalseg_mcp.phantom.part import SIDES, Part, Parts
-from totalseg_mcp.phantom.shapes import Shape, ellipsoid, fan, tube, turned, vector
+from totalseg_mcp.phantom.plates import fan
+from totalseg_mcp.phantom.shapes import Shape, ellipsoid, tube, turned, vector
 from totalseg_mcp.phantom.subject import Subject
 
 _SOCKET = np.array([90.0, 6.0, -80.0])
@@ -13,6 +14,17 @@ _SOCKET = np.array([90.0, 6.0, -80.0])
 _CREST = (
     *((40, -62, -48), (42, -66, -14), (64, -48, 24), (98, -16, 38), (122, 18, 34)),
     *((130, 48, 8), (122, 60, -16), (108, 42, -46)),
+)
+# The middle of the psoas from the lumbar spine to the thigh; y is from the spine in the upper four.
+_PSOAS = np.array(
+    [
+        (32, 4, 172),
+        (40, 8, 110),
+        (50, 12, 40),
+        (66, 30, -20),
+        (88, 50, -70),
+        (100, 24, -125.0),
+    ]
 )
 
 
@@ -53,25 +65,7 @@ def hip_muscles(person: Subject) -> Parts:
     fat, muscle = person.tissue["fat"], person.tissue["muscle"]
     for word, side in SIDES:
         flip = np.array([side * wide, 1.0, 1.0])
-        psoas = np.array(
-            [
-                (32, 4, 172),
-                (40, 8, 110),
-                (50, 12, 40),
-                (66, 30, -20),
-                (88, 50, -70),
-                (100, 24, -125.0),
-            ]
-        )
-        psoas[:4, 1] += [person.spine_y(z) - 4 for z in psoas[:4, 2]]
-        thick = np.array([9, 17, 23, 23, 19, 13]) * bulk
-        iliacus = fan(
-            np.array((84, 40, -58)) * flip,
-            list(np.array([(62, -26, 0), (96, 0, 24), (116, 36, 4)]) * flip),
-            15,
-        )
-        whole = union(tube(psoas * flip, thick, smooth=3), iliacus)
-        yield Part(f"iliopsoas_{word}", whole, muscle)
+        yield Part(f"iliopsoas_{word}", _iliopsoas(person, flip, bulk), muscle)
         large = ellipsoid(
             (92, -68, -78) * flip, np.array([34, 66, 76]) * bulk, turned(x=-18, z=side * -52)
         )
@@ -94,3 +88,16 @@ def hip_muscles(person: Subject) -> Parts:
         yield Part(f"gluteus_medius_{word}", middle, muscle)
         yield Part(None, ellipsoid(small.centre, small.radii + 2.5, small.axes), fat)
         yield Part(f"gluteus_minimus_{word}", small, muscle)
+
+
+def _iliopsoas(person: Subject, flip: NDArray[np.float64], bulk: float) -> Shape:
+    """From the lumbar spine and the inside of the hip bone to the thigh."""
+    path = _PSOAS.copy()
+    path[:4, 1] += [person.spine_y(z) - 4 for z in path[:4, 2]]
+    thick = np.array([9, 17, 23, 23, 19, 13]) * bulk
+    iliacus = fan(
+        np.array((84, 40, -58)) * flip,
+        list(np.array([(62, -26, 0), (96, 0, 24), (116, 36, 4)]) * flip),
+        15,
+    )
+    return union(tube(path * flip, thick, smooth=3), iliacus)

@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from totalseg_mcp.phantom.combine import Grown, union
 from totalseg_mcp.phantom.part import SIDES, Part, Parts
-from totalseg_mcp.phantom.shapes import Shape, ellipsoid, fan, stack, tube, vector
+from totalseg_mcp.phantom.plates import fan
+from totalseg_mcp.phantom.shapes import Shape, ellipsoid, stack, tube, vector
 from totalseg_mcp.phantom.subject import Subject
 
 

@@ -120,7 +120,7 @@ class Run:
         )
         self.steps, self.spent_s = 0, 0.0
         if state.exists():
-            kept = torch.load(state, weights_only=False)
+            kept = torch.load(state, weights_only=True)
             self.module.load_state_dict(kept["module"])
             self.mean, self.steps, self.spent_s = kept["mean"], kept["steps"], kept["spent_s"]
             self.optimiser.load_state_dict(kept["optimiser"])
