@@ -128,17 +128,28 @@ def _wanted(task: Task, subset: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _region(task: Task, options: Options) -> Region | None:
-    """Where to look: near the task's own landmarks, or near a subset that a rough model knows."""
-    crop = task.crop or Crop(to=options.roi_subset, robust=options.robust)
-    rough, resolution = ROUGH[task.modality, crop.robust]
-    known = set(crop.to) <= set(task_named(rough).names)
-    if not crop.to or (task.crop is None and not known):
+    """Where to look: near the task's own landmarks, near a known subset, or in the body."""
+    crop = task.crop or _near_subset(task, options)
+    if crop is None:
         return _body(task) if options.body_only else None
-    if "body_trunc" in crop.to:
-        rough, resolution = ROUGH_BODY
+    return Region(plan(Options(*_rough(task, crop))), crop.to, crop.margin_mm)
+
+
+def _near_subset(task: Task, options: Options) -> Crop | None:
+    """Near the wanted structures, if there are some and the rough model knows them all."""
+    crop = Crop(to=options.roi_subset, robust=options.robust)
+    rough, _ = ROUGH[task.modality, crop.robust]
+    known = set(crop.to) <= set(task_named(rough).names)
+    return crop if crop.to and known else None
+
+
+def _rough(task: Task, crop: Crop) -> tuple[str, Resolution]:
+    """The task and resolution that find what `crop` looks near."""
     if crop.task:
-        rough, resolution = crop.task, "default"
-    return Region(plan(Options(rough, resolution)), crop.to, crop.margin_mm)
+        return crop.task, "default"
+    if "body_trunc" in crop.to:
+        return ROUGH_BODY
+    return ROUGH[task.modality, crop.robust]
 
 
 def _body(task: Task) -> Region | None:

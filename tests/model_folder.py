@@ -13,23 +13,17 @@ import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
 from totalseg_mcp.engine.tasks import MODELS, Model
+from totalseg_mcp.weights import folder
 
 PATCH = (16, 24, 20)  # z, y, x
 ARCHITECTURE: dict[str, Any] = {
+    **folder.ARCHITECTURE,
     "n_stages": 2,
     "features_per_stage": [4, 8],
-    "conv_op": "torch.nn.modules.conv.Conv3d",
     "kernel_sizes": [[3, 3, 3]] * 2,
     "strides": [[1, 1, 1], [2, 2, 2]],
     "n_conv_per_stage": [1, 1],
     "n_conv_per_stage_decoder": [1],
-    "conv_bias": True,
-    "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-    "norm_op_kwargs": {"eps": 1e-05, "affine": True},
-    "dropout_op": None,
-    "dropout_op_kwargs": None,
-    "nonlin": "torch.nn.LeakyReLU",
-    "nonlin_kwargs": {"inplace": True},
 }
 RESAMPLING = {"is_seg": False, "order_z": 0, "force_separate_z": None}
 
@@ -52,9 +46,9 @@ def plans(model: Model) -> dict[str, Any]:
         "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
         "resampling_fn_probabilities_kwargs": {**RESAMPLING, "order": 1},
         "architecture": {
-            "network_class_name": f"{PlainConvUNet.__module__}.PlainConvUNet",
+            "network_class_name": folder.NETWORK,
             "arch_kwargs": ARCHITECTURE,
-            "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+            "_kw_requires_import": list(folder.IMPORTED),
         },
     }
     return {
@@ -87,10 +81,10 @@ def weights(model: Model, seed: int) -> Mapping[str, torch.Tensor]:
 def make_model_folder(root: Path, dataset: int, seed: int = 0, **checkpoint: Any) -> Path:
     """The folder of the model `dataset` below `root`; `checkpoint` adds keys to its checkpoint."""
     model = MODELS[dataset]
-    folder = root / model.folder / model.subfolder
+    made = root / model.folder / model.subfolder
     folds = range(2) if model.folds == "all" else model.folds
     for fold in folds:
-        (folder / f"fold_{fold}").mkdir(parents=True)
+        (made / f"fold_{fold}").mkdir(parents=True)
         stored = {
             "network_weights": weights(model, seed + fold),
             "trainer_name": model.trainer,
@@ -98,9 +92,9 @@ def make_model_folder(root: Path, dataset: int, seed: int = 0, **checkpoint: Any
             "inference_allowed_mirroring_axes": None,
             **checkpoint,
         }
-        torch.save(stored, folder / f"fold_{fold}" / "checkpoint_final.pth")
+        torch.save(stored, made / f"fold_{fold}" / "checkpoint_final.pth")
     labels = {"background": 0, **{name: v for v, name in enumerate(model.names, start=1)}}
     dataset_json = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"}
-    (folder / "dataset.json").write_text(json.dumps(dataset_json))
-    (folder / "plans.json").write_text(json.dumps(plans(model)))
-    return folder
+    (made / "dataset.json").write_text(json.dumps(dataset_json))
+    (made / "plans.json").write_text(json.dumps(plans(model)))
+    return made

@@ -21,6 +21,7 @@ def datasets(options: Options) -> list[int]:
         (Options("total_v3", "default", ("liver",)), [298, 831]),
         (Options("total_v3", "default", ("vertebrae_L6",)), [832]),
         (Options("breasts", "default", ("breast",)), [527]),
+        (Options("body", "default", ("body_trunc",)), [299]),
         (Options("liver_segments", "default", ("liver_segment_1",)), [298, 570]),
         (Options("total_mr", "default", ("spleen",)), [852, 850]),
         (Options("liver_segments"), [298, 570]),

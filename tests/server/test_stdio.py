@@ -10,6 +10,7 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
+from toy_client import goes_there_and_back
 
 pytestmark = pytest.mark.anyio
 
@@ -25,19 +26,7 @@ def server():
 
 @ERAS
 async def test_a_call_goes_there_and_back_with_its_progress(server, era):
-    seen = []
-
-    async def note(done, total, message):
-        seen.append(done)
-
-    with anyio.fail_after(60):
-        async with Client(server, mode=era) as client:
-            listed = await client.list_tools()
-            answer = await client.call_tool("count", {"tiles": 60}, progress_callback=note)
-    assert [tool.name for tool in listed.tools] == ["count", "go_wrong"]
-    assert answer.structured_content["tiles"] == 60
-    assert len(seen) >= 2
-    assert seen == sorted(set(seen))
+    await goes_there_and_back(server, era)
 
 
 @ERAS

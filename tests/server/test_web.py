@@ -13,6 +13,7 @@ import anyio
 import pytest
 from http_server import http_server
 from mcp import Client
+from toy_client import goes_there_and_back
 
 TOY_SERVER = Path(__file__).parents[1] / "toy_server.py"
 ERAS = pytest.mark.parametrize("era", ["auto", "legacy"])
@@ -33,19 +34,7 @@ def url(address):
 @ERAS
 @pytest.mark.anyio
 async def test_a_call_goes_there_and_back_with_its_progress(url, era):
-    seen = []
-
-    async def note(done, total, message):
-        seen.append(done)
-
-    with anyio.fail_after(60):
-        async with Client(url, mode=era) as client:
-            listed = await client.list_tools()
-            answer = await client.call_tool("count", {"tiles": 60}, progress_callback=note)
-    assert [tool.name for tool in listed.tools] == ["count", "go_wrong"]
-    assert answer.structured_content["tiles"] == 60
-    assert len(seen) >= 2
-    assert seen == sorted(set(seen))
+    await goes_there_and_back(url, era)
 
 
 @ERAS
