@@ -29,6 +29,7 @@ class Findings:
     scan: Scan
     labels: Labels
     measurements: Mapping[str, Measurement]
+    saving_threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,8 @@ class Product:
 
 
 def _write_masks(findings: Findings, folder: Path) -> None:
-    write_masks(findings.labels, findings.scan, folder, findings.plan.wanted)
+    labels, scan, wanted = findings.labels, findings.scan, findings.plan.wanted
+    write_masks(labels, scan, folder, wanted, findings.saving_threads)
     for name in track(findings.plan.derived, "derived mask"):
         mask = DERIVED[name](findings.scan.volume, findings.labels)
         write_mask(mask, findings.scan, folder / f"{name}.nii.gz")

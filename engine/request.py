@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,4 +21,7 @@ class Request:
     multilabel: bool = False  # one file for all masks
     statistics: bool = False
     include_incomplete: bool = False
+    detailed: bool = False  # statistics of the spread of values, and of places
     preview: bool = False
+    crop_path: Path | None = None  # a mask of where to look, or a folder of masks
+    saving_threads: int = 1

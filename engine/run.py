@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,12 @@ import numpy as np
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import read
+from totalseg_mcp.engine.files.landmarks import read_landmarks
+from totalseg_mcp.engine.files.nifti import header_of
 from totalseg_mcp.engine.files.outputs import check, staged
+from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.image.split import FEWEST
+from totalseg_mcp.engine.landmarks import Landmarks
 from totalseg_mcp.engine.measure.statistics import Measurement, statistics
 from totalseg_mcp.engine.plan import Plan, plan
 from totalseg_mcp.engine.products import Findings, asked, file_names
@@ -70,7 +74,10 @@ def run(request: Request, session: Session) -> Outcome:
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
-            segmented = segment(scan.volume, chosen, lambda model: _network(model, session, device))
+            given = _landmarks(request, chosen, scan, session)
+            segmented = segment(
+                scan.volume, chosen, lambda model: _network(model, session, device), given
+            )
         with stage("measure", 0.85, 0.88):
             findings = _findings(request, chosen, scan, segmented)
         with stage("write", 0.88, 1.0):
@@ -128,16 +135,28 @@ def _network(model: Model, session: Session, device: "torch.device") -> "Network
         return session.network(model, device)
 
 
+def _landmarks(request: Request, chosen: Plan, scan: Scan, session: Session) -> Landmarks | None:
+    """The caller's own masks of where to look, if there are any."""
+    if request.crop_path is None or chosen.region is None:
+        return None
+    keep = chosen.region.keep.to if chosen.region.keep else ()
+    grid = scan.volume.grid
+    return read_landmarks(request.crop_path, chosen.region.to, keep, grid, session.reach)
+
+
 def _findings(request: Request, chosen: Plan, scan: Scan, segmented: Segmented) -> Findings:
     """The labels, and what was measured on the grid that TotalSegmentator measures on."""
+    if chosen.lowres:  # the labels are on the model's grid, in the scan's order of axes
+        image = reorient(segmented.model_image, scan.volume.grid.axcodes)
+        scan = replace(scan, volume=image, header=header_of(image.grid))
     labels, image = segmented.labels, scan.volume
-    if chosen.measured_on == "model":
+    if chosen.measured_on == "model" and not chosen.lowres:
         labels, image = segmented.model_labels, segmented.model_image
     measured: dict[str, Measurement] = {}
     if request.statistics:
-        measured = statistics(labels, image, request.include_incomplete)
+        measured = statistics(labels, image, request.include_incomplete, request.detailed)
     wanted = {name: measured[name] for name in chosen.wanted if name in measured}
-    return Findings(chosen, scan, segmented.labels, wanted)
+    return Findings(chosen, scan, segmented.labels, wanted, request.saving_threads)
 
 
 def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
@@ -156,6 +175,8 @@ def _nowhere(segmented: Segmented, chosen: Plan) -> str | None:
     if segmented.region_found or chosen.region is None:
         return None
     some = ", ".join(chosen.region.to[:5])
+    if chosen.region.plan is None:
+        return "Nothing was segmented: the masks in crop_path are empty."
     return (
         f"Nothing was segmented: a rough model found none of the structures to look near ({some}). "
         "They may be outside the scan; check with fast=true and no roi_subset."

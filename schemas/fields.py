@@ -4,10 +4,11 @@ import json
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from totalseg_mcp.engine.tasks import TASKS, unknown
 
+SMALL_BLOBS_MM3 = 200.0  # what TotalSegmentator 2.18.0 removes unless told otherwise
 DEVICE = re.compile(r"cpu|mps|gpu(:\d+)?")
 
 
@@ -43,6 +44,17 @@ def _names(given: object) -> object:
     return [name.strip() for name in given.split(",") if name.strip()]
 
 
+def _small_blobs(given: object) -> object:
+    """A size in mm³, from that, or from yes or no.
+
+    >>> _small_blobs(True), _small_blobs(False), _small_blobs(350)
+    (200.0, None, 350)
+    """
+    if isinstance(given, bool):
+        return SMALL_BLOBS_MM3 if given else None
+    return given
+
+
 # The enum is what the model sees; the message of the check offers the nearest names.
 TaskName = Annotated[
     str, AfterValidator(_task), WithJsonSchema({"type": "string", "enum": list(TASKS)})
@@ -56,4 +68,9 @@ Names = Annotated[
     list[str],
     BeforeValidator(_names),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+SmallBlobs = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
+    BeforeValidator(_small_blobs),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "exclusiveMinimum": 0}]}),
 ]

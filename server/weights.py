@@ -8,7 +8,8 @@ from pathlib import Path
 
 from totalseg_mcp.engine.download import fetch
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.plan import Options, Plan, plan
+from totalseg_mcp.engine.options import Options
+from totalseg_mcp.engine.plan import Plan, plan
 from totalseg_mcp.engine.tasks import TASKS, Resolution
 from totalseg_mcp.engine.watch import Watch, stage, track, watching
 from totalseg_mcp.engine.weights import FLAGS, Store, standard_root

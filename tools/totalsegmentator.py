@@ -6,34 +6,30 @@ from pathlib import Path
 
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.measure.statistics import Measurement
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.options import Options, Restoration
 from totalseg_mcp.engine.products import PREVIEW_FILE, STATISTICS_FILE
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import Outcome
 from totalseg_mcp.engine.run import run as run_job
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.tasks import Resolution, task_named
+from totalseg_mcp.engine.threads import threads
 from totalseg_mcp.engine.volume import Grid
-from totalseg_mcp.schemas.totalsegmentator import (
-    Arguments,
+from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
     ModelUsed,
     StructureStatistics,
     TaskInfo,
     Timings,
-    TotalSegmentatorResult,
 )
+from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
 from totalseg_mcp.tools.tool import Tool
 
 # Documented parameters that this version cannot honour; any value but the default is refused.
 NOT_BUILT = (
     "output_type",
-    "nr_threads_resampling",
-    "nr_threads_saving",
     "radiomics",
-    "crop_path",
-    "nora_tag",
     "license_number",
 )
 DEMONSTRATION = (
@@ -62,7 +58,10 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         multilabel=arguments.multilabel,
         statistics=arguments.statistics,
         include_incomplete=arguments.stats_include_incomplete,
+        detailed=arguments.statistics_extra or arguments.stats_aggregation == "median",
         preview=arguments.preview,
+        crop_path=session.reach.reading(Path(arguments.crop_path)) if arguments.crop_path else None,
+        saving_threads=threads(arguments.nr_threads_saving),
     )
     return _result(arguments, request, run_job(request, session), session)
 
@@ -90,7 +89,21 @@ def _options(arguments: Arguments) -> Options:
         body_only=arguments.body_seg,
         derive=not arguments.no_derived_masks,
         split=arguments.force_split,
+        robust_crop=arguments.robust_crop,
+        given_region=arguments.crop_path is not None,
+        resampling_order=arguments.resampling_order,
+        restore=_restoration(arguments),
+        save_lowres=arguments.save_lowres,
+        small_blobs_mm3=arguments.remove_small_blobs,
+        v1_order=arguments.v1_order,
+        threads=threads(arguments.nr_threads_resampling),
     )
+
+
+def _restoration(arguments: Arguments) -> Restoration:
+    if arguments.higher_order_resampling:
+        return "logits"
+    return "labels" if arguments.higher_order_resampling_LEGACY else "nearest"
 
 
 def _result(
@@ -123,6 +136,7 @@ def _result(
         device=DeviceUsed(asked=request.device, used=outcome.device),
         timings=_timings(outcome),
         grid=_grid(outcome.findings.labels.grid),
+        nora_tag=arguments.nora_tag,
     )
 
 

@@ -15,8 +15,6 @@ from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.volume import Labels
 from totalseg_mcp.engine.watch import track
 
-WRITERS = 4  # threads; zlib lets go of the interpreter while it packs
-
 # Connectome Workbench's label table, with the colours and the date that TotalSegmentator writes.
 TABLE = """\
 <?xml version="1.0" encoding="UTF-8"?> <CaretExtension>  <Date>\
@@ -61,12 +59,17 @@ def write_labels(
 
 
 def write_masks(
-    labels: Labels, scan: Scan, folder: Path, wanted: Sequence[str] | None = None
+    labels: Labels,
+    scan: Scan,
+    folder: Path,
+    wanted: Sequence[str] | None = None,
+    threads: int = 1,
 ) -> None:
     """One 0/1 file `<name>.nii.gz` for each structure, also where it is absent.
 
-    uint8; the header is the scan's. For `wanted`, or for all names. Can be stopped
-    after every few files.
+    uint8; the header is the scan's. For `wanted`, or for all names. At most `threads`
+    files are written at the same time: zlib lets go of the interpreter while it packs.
+    Can be stopped after every few files.
     """
     names = list(labels.names if wanted is None else wanted)
     numbers = np.asfortranarray(labels.data)  # the order in the file: five times as fast
@@ -74,8 +77,8 @@ def write_masks(
     def write(name: str) -> None:
         write_mask(numbers == labels.names.index(name) + 1, scan, folder / f"{name}.nii.gz")
 
-    few = [names[start : start + WRITERS] for start in range(0, len(names), WRITERS)]
-    with ThreadPoolExecutor(WRITERS) as pool:
+    few = [names[start : start + threads] for start in range(0, len(names), threads)]
+    with ThreadPoolExecutor(threads) as pool:
         for some in track(few, "batch of masks"):
             list(pool.map(write, some))
 

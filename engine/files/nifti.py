@@ -68,6 +68,21 @@ def read_nifti(path: Path, reach: Reach) -> Scan:
         BadImageError: it cannot be segmented as it is.
         OutOfReachError: the other file of a pair is elsewhere.
     """
+    scan = _scan(path, reach)
+    checks.meaningful(scan.volume.data)
+    return scan
+
+
+def read_mask(path: Path, reach: Reach) -> Volume:
+    """The mask in `path`, checked like an image, but that it may be empty or full.
+
+    Raises:
+        BadImageError, OutOfReachError: as `read_nifti`.
+    """
+    return _scan(path, reach).volume
+
+
+def _scan(path: Path, reach: Reach) -> Scan:
     file = reach.reading(_header_file(path))
     form = _form(file)
     if form is None:
@@ -79,7 +94,6 @@ def read_nifti(path: Path, reach: Reach) -> Scan:
     notes = (*checks.placed(affine, header["pixdim"][1:4].astype(float)), *_notes(header))
     voxels = reach.reading(_voxel_file(file)) if form.paired else file
     data = _voxels(voxels, header).reshape(shape, order="F")
-    checks.meaningful(data)
     i, j, k = (float(edge) for edge in header["pixdim"][1:4])
     return Scan(
         Volume(data, Grid(shape, affine, (i, j, k))), _repeated(header, form), "nifti", notes=notes
@@ -203,3 +217,13 @@ def _repeated(header: Nifti1Header, form: Form) -> Nifti1Header:
     single["vox_offset"] = 0
     single.set_data_shape(header["dim"][1:4])
     return single
+
+
+def header_of(grid: Grid) -> Nifti1Header:
+    """A header for an image on a grid of our own making, in mm."""
+    header = Nifti1Header()
+    header.set_data_shape(grid.shape)
+    header.set_sform(grid.affine, code="aligned")
+    header.set_qform(grid.affine, code="unknown")
+    header.set_xyzt_units("mm")
+    return header

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from totalseg_mcp.engine.measure.detail import Cut, Detail, details
 from totalseg_mcp.engine.volume import Labels, Volume
 
 RIM = 3  # voxels; nearer to a face than this, a structure counts as cut off (TotalSegmentator)
@@ -38,10 +39,15 @@ class Measurement:
     volume_mm3: float | None
     mean_intensity: float | None
     lower_bound: bool
+    detail: Detail | None = None
 
 
-def statistics(labels: Labels, image: Volume, include_incomplete: bool) -> dict[str, Measurement]:
+def statistics(
+    labels: Labels, image: Volume, include_incomplete: bool, detailed: bool = False
+) -> dict[str, Measurement]:
     """Every structure of `labels`, in label order, measured on `image`.
+
+    `detailed` adds where it lies and how its values spread.
 
     A mean is that of the image's values truncated toward zero to whole numbers, as in
     TotalSegmentator, rounded to 5 decimals; where all values of the image lie within
@@ -49,8 +55,10 @@ def statistics(labels: Labels, image: Volume, include_incomplete: bool) -> dict[
     """
     if labels.grid.shape != image.grid.shape:
         raise ValueError(f"labels are {labels.grid.shape} but the image is {image.grid.shape}")
-    counts, sums = _totals(labels, image.data)
+    cut = _cut(image.data)
+    counts, sums = _totals(labels, image.data, cut)
     touched = _touched(labels)
+    more = details(labels, image, cut) if detailed else {}
     voxel_mm3 = float(np.prod(image.grid.spacing_mm))
     found: dict[str, Measurement] = {}
     for label, name in enumerate(labels.names, start=1):
@@ -65,20 +73,26 @@ def statistics(labels: Labels, image: Volume, include_incomplete: bool) -> dict[
             volume_mm3=voxels * voxel_mm3 if shown else None,
             mean_intensity=round(float(sums[label] / voxels), 5) if shown else None,
             lower_bound=shown and bool(touches),
+            detail=more.get(name) if shown else None,
         )
     return found
 
 
-def _totals(labels: Labels, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _cut(values: NDArray[Any]) -> Cut:
+    """How values are made the whole numbers that are measured, unless that would ruin them."""
+    as_they_are = values.dtype.kind in "iu" or np.ptp(values) < NARROW
+    return np.asarray if as_they_are else np.trunc
+
+
+def _totals(labels: Labels, values: NDArray[Any], cut: Cut) -> tuple[NDArray[Any], NDArray[Any]]:
     """The number of voxels, and the sum of the image in them, of each label from 0 on."""
     size = len(labels.names) + 1
     counts, sums = np.zeros(size, np.int64), np.zeros(size, np.float64)
-    as_they_are = values.dtype.kind in "iu" or np.ptp(values) < NARROW
     for k in range(0, labels.grid.shape[2], SLAB):
         label = labels.data[:, :, k : k + SLAB].ravel(order="F")
         value = values[:, :, k : k + SLAB].ravel(order="F")
         counts += np.bincount(label, minlength=size)
-        sums += np.bincount(label, value if as_they_are else np.trunc(value), minlength=size)
+        sums += np.bincount(label, cut(value), minlength=size)
     return counts, sums
 
 

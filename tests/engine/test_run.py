@@ -11,7 +11,7 @@ from totalseg_mcp.engine.errors import (
     MissingWeightsError,
     OutputInTheWayError,
 )
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import run
 from totalseg_mcp.engine.session import Session

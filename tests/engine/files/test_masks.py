@@ -110,7 +110,7 @@ def test_writing_masks_tells_its_progress_and_stops_when_asked(scan, tmp_path):
 
     (tmp_path / "out").mkdir()
     with pytest.raises(KeyboardInterrupt), watching(Watch(told.append, stop_after_two)):
-        write_masks(labels, scan, tmp_path / "out")
+        write_masks(labels, scan, tmp_path / "out", threads=4)
     assert [round(progress.done, 2) for progress in told] == [0.0, 0.2]
     assert len(list((tmp_path / "out").iterdir())) == 8
 

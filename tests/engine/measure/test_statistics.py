@@ -166,4 +166,5 @@ def test_the_file_says_null_where_nothing_was_measured(tilted, tmp_path):
         "volume_mm3": None,
         "mean_intensity": None,
         "lower_bound": False,
+        "detail": None,
     }
