@@ -37,8 +37,8 @@ class Arguments(BaseModel):
         Field(description="Absolute path of the folder for the results; made if it is missing."),
     ]
     output_type: Annotated[
-        Literal["nifti", "dicom"],
-        Field(description="Format of the segmentations; 'dicom' is not available in this version."),
+        Literal["nifti", "dicom", "dicom_seg", "dicom_rtstruct"],
+        Field(description="Format of the segmentations; only 'nifti' in this version."),
     ] = "nifti"
     multilabel: Annotated[
         bool,
