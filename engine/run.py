@@ -24,7 +24,7 @@ from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.segment import Segmented, segment
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.tasks import Model, task_named
-from totalseg_mcp.engine.watch import clocked, stage, track
+from totalseg_mcp.engine.watch import clocked, noted, stage, track
 
 if TYPE_CHECKING:
     import torch
@@ -45,6 +45,7 @@ class Outcome:
     seconds: Mapping[str, float]
     weight_reads: int
     device: str
+    notes: tuple[str, ...] = ()
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -67,7 +68,7 @@ def run(request: Request, session: Session) -> Outcome:
     for model in chosen.needs:
         session.store.find(model)
     leftovers = check(request.folder, file_names(request, chosen))
-    with clocked() as seconds:
+    with clocked() as seconds, noted() as notes:
         with stage("read", 0.0, 0.05):
             scan = read(request.input_path, session.reach)
             _refuse_other_modality(scan, chosen)
@@ -86,6 +87,7 @@ def run(request: Request, session: Session) -> Outcome:
     told = (
         *scan.notes,
         why_not,
+        _note(chosen),
         _doubtful(scan, chosen),
         _nowhere(segmented, chosen),
         _whole(segmented, chosen),
@@ -98,6 +100,7 @@ def run(request: Request, session: Session) -> Outcome:
         seconds=seconds,
         weight_reads=session.weight_reads - reads,
         device=str(device),
+        notes=tuple(notes),
     )
 
 
@@ -169,6 +172,11 @@ def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
             products[name].write(findings, folder)
         names = sorted(file.name for file in folder.iterdir())
     return tuple(request.folder / name for name in names)
+
+
+def _note(chosen: Plan) -> str | None:
+    note = task_named(chosen.task).note
+    return f"The task {chosen.task!r}: {note}" if note else None
 
 
 def _nowhere(segmented: Segmented, chosen: Plan) -> str | None:

@@ -1,6 +1,6 @@
 """From a scan and a plan to labels: the whole way, in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from totalseg_mcp.engine.landmarks import Landmarks
 from totalseg_mcp.engine.plan import Plan, Region
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.volume import Labels, Volume
-from totalseg_mcp.engine.watch import stage, track
+from totalseg_mcp.engine.watch import note, stage, track
 
 
 class Network(Protocol):
@@ -77,6 +77,7 @@ def segment_region(
     if box is None:
         nothing = Labels(np.zeros(scan.grid.shape, np.uint8), scan.grid, plan.names)
         return Segmented(nothing, nothing, scan, region_found=False)
+    note(f"looking at {size(box.shape)} of {size(scan.grid.shape)} voxels")
     with stage("segment the region", 0.2, 1.0):
         inside = segment_all(truncated(crop(scan, box)), plan, networks)
     labels = paste(inside.labels, box, scan.grid)
@@ -100,6 +101,9 @@ def segment_all(scan: Volume, plan: Plan, networks: Networks) -> Segmented:
         image = upright
         if plan.spacing_mm:
             image = to_spacing(upright, plan.spacing_mm, plan.resampling_order, plan.threads)
+        note(
+            f"{plan.task} sees {size(image.grid.shape)} voxels of {size(image.grid.spacing_mm)} mm"
+        )
 
     with stage("infer", 0.05, 0.95):
         on_model = infer_in_slabs(image, plan, networks)
@@ -139,3 +143,12 @@ def infer(image: Volume, plan: Plan, networks: Networks) -> Labels:
         for model in track(plan.models, "model")
     ]
     return merge(parts, plan.merged)
+
+
+def size(of: Sequence[float]) -> str:
+    """Three numbers as text.
+
+    >>> size((512, 512, 1.5))
+    '512 x 512 x 1.5'
+    """
+    return " x ".join(f"{n:.4g}" for n in of)

@@ -88,6 +88,7 @@ class Task(Entry):
     derived: tuple[str, ...] = ()
     licence: Literal["open", "commercial", "non-commercial"] = "open"
     former: str | None = None  # its structures as TotalSegmentator 1 numbered them
+    note: str | None = None  # what to know before using its results
     name: str = Field(default="")
 
     @property

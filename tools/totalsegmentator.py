@@ -200,7 +200,7 @@ def _summary(outcome: Outcome, warnings: list[str]) -> str:
 
 
 def _log(outcome: Outcome, verbose: bool) -> str:
-    """What a command line would have printed; `verbose` adds the time of each stage."""
+    """What a command line would have printed; `verbose` adds sizes and times."""
     findings = outcome.findings
     lines = [
         f"task {findings.plan.task}, {findings.plan.resolution} resolution, on {outcome.device}",
@@ -208,6 +208,7 @@ def _log(outcome: Outcome, verbose: bool) -> str:
         *(f"warning: {warning}" for warning in outcome.warnings),
     ]
     if verbose:
+        lines += outcome.notes
         lines += [f"{name}: {seconds:.2f} s" for name, seconds in outcome.seconds.items()]
         lines += [f"model {model.dataset}: {model.folder}" for model in findings.plan.needs]
     return "\n".join([*lines, f"{len(outcome.files)} files written"])

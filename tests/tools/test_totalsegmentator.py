@@ -94,7 +94,7 @@ def test_quiet_and_verbose_decide_how_much_is_logged(call, session):
     assert quiet == ""
     assert plain
     assert plain.splitlines()[0] in verbose
-    assert len(verbose) > len(plain)
+    assert "total sees 23 x 23 x 25 voxels of 6 x 6 x 6 mm" in verbose.splitlines()
 
 
 def test_paths_outside_the_allowed_folders_are_refused(call, session, tmp_path):
