@@ -4,19 +4,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.files.key import write_key
 from totalseg_mcp.engine.files.masks import write_labels, write_mask, write_masks
+from totalseg_mcp.engine.files.origin import INSTEAD, Origin, made_up, origin
+from totalseg_mcp.engine.files.planes import Planes, fitting, planes
+from totalseg_mcp.engine.files.provenance import Provenance
 from totalseg_mcp.engine.files.statistics import write_statistics
 from totalseg_mcp.engine.image.derived import DERIVED
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.plan import Plan
 from totalseg_mcp.engine.preview import preview
-from totalseg_mcp.engine.request import Request
+from totalseg_mcp.engine.request import Format, Request
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.tasks import task_named
 from totalseg_mcp.engine.volume import Labels
 from totalseg_mcp.engine.watch import track
 
 LABELS_FILE = "segmentation.nii.gz"
+KEY_FILE = "segmentation.json"
 STATISTICS_FILE = "statistics.json"
 PREVIEW_FILE = "preview.png"
 
@@ -30,15 +38,36 @@ class Findings:
     labels: Labels
     measurements: Mapping[str, Measurement]
     saving_threads: int = 1
+    demonstration: bool = False  # of the weights
+
+    @property
+    def provenance(self) -> Provenance:
+        """What made them, as their files say it."""
+        return Provenance(self.plan.task, self.plan.resolution, self.demonstration)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The structures that were found, in label order; all that were looked for if none was.
+
+        What a format lists that has no room for an empty mask.
+        """
+        counts = np.bincount(self.labels.data.ravel(), minlength=len(self.labels.names) + 1)
+        there = {name for name, n in zip(self.labels.names, counts[1:], strict=True) if n}
+        wanted = sorted(self.plan.wanted, key=self.labels.names.index)
+        return tuple(name for name in wanted if name in there) or tuple(wanted)
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A kind of file: when it is asked for, how it is called, how it is written."""
+    """A kind of file: when it is asked for, how it is called, how it is written.
+
+    `suited` tells what to know before, and raises where the scan does not allow it.
+    """
 
     asked: Callable[[Request], bool]
     names: Callable[[Plan], tuple[str, ...]]
     write: Callable[[Findings, Path], None]
+    suited: Callable[[Plan, Scan], tuple[str, ...]] = lambda _plan, _scan: ()
 
 
 def _write_masks(findings: Findings, folder: Path) -> None:
@@ -51,6 +80,60 @@ def _write_masks(findings: Findings, folder: Path) -> None:
 
 def _write_labels(findings: Findings, folder: Path) -> None:
     write_labels(findings.labels, findings.scan, folder / LABELS_FILE, findings.plan.wanted)
+
+    write_key(findings.labels.names, findings.plan.wanted, findings.provenance, folder / KEY_FILE)
+
+
+def _write_nrrd(findings: Findings, folder: Path) -> None:
+    from totalseg_mcp.engine.files.nrrd import write_nrrd
+
+    write_nrrd(findings.labels, findings.shown, folder / "segmentation.seg.nrrd")
+
+
+def _write_labelmap_seg(findings: Findings, folder: Path) -> None:
+    from totalseg_mcp.engine.files.dicom_seg import write_seg
+
+    write_seg(*_for_dicom(findings), "LABELMAP", folder / "segmentation_seg.dcm")
+
+
+def _write_binary_seg(findings: Findings, folder: Path) -> None:
+    from totalseg_mcp.engine.files.dicom_seg import write_seg
+
+    write_seg(*_for_dicom(findings), "BINARY", folder / "segmentation_seg_binary.dcm")
+
+
+def _write_rtstruct(findings: Findings, folder: Path) -> None:
+    from totalseg_mcp.engine.files.rtstruct import write_rtstruct
+
+    write_rtstruct(*_for_dicom(findings), folder / "segmentation_rtstruct.dcm")
+
+
+def _for_dicom(findings: Findings) -> tuple[Planes, Origin, tuple[str, ...], Provenance]:
+    if findings.scan.source is None:
+        raise ValueError("the scan was not read from DICOM slices")
+    made_from = origin(findings.scan.source)
+    return planes(findings.labels, made_from), made_from, findings.shown, findings.provenance
+
+
+def _with_slices(chosen: Plan, scan: Scan) -> tuple[str, ...]:
+    """DICOM results lie on the slices of the series that they were made from."""
+    if scan.source is None:
+        raise BadRequestError(
+            "DICOM results refer to the patient, the study and the slices they were made from, "
+            f"and {'this' if scan.form == 'dicom' else 'a NIfTI'} image does not have them. Give "
+            f"the folder of the original DICOM series as input_path. {INSTEAD}"
+        )
+    if chosen.lowres:
+        raise BadRequestError(
+            "save_lowres leaves the labels on the model's grid, and DICOM results must lie on the "
+            f"slices. Leave save_lowres out. {INSTEAD}"
+        )
+    fitting(scan.volume, origin(scan.source))
+    return made_up(scan.source)
+
+
+def _in(kind: Format) -> Callable[[Request], bool]:
+    return lambda request: request.masks and kind in request.formats
 
 
 def _write_statistics(findings: Findings, folder: Path) -> None:
@@ -65,14 +148,35 @@ def _write_preview(findings: Findings, folder: Path) -> None:
 
 PRODUCTS: Mapping[str, Product] = {
     "masks": Product(
-        lambda request: request.masks and not request.multilabel,
+        lambda request: _in("nifti")(request) and not request.multilabel,
         lambda plan: tuple(f"{name}.nii.gz" for name in plan.wanted + plan.derived),
         _write_masks,
     ),
     "label map": Product(
-        lambda request: request.masks and request.multilabel,
-        lambda plan: (LABELS_FILE,),
+        lambda request: _in("nifti")(request) and request.multilabel,
+        lambda plan: (LABELS_FILE, KEY_FILE),
         _write_labels,
+    ),
+    "segmentation for Slicer": Product(
+        _in("nrrd"), lambda plan: ("segmentation.seg.nrrd",), _write_nrrd
+    ),
+    "DICOM SEG": Product(
+        _in("dicom_seg"),
+        lambda plan: ("segmentation_seg.dcm",),
+        _write_labelmap_seg,
+        _with_slices,
+    ),
+    "DICOM SEG, binary": Product(
+        _in("dicom_seg_binary"),
+        lambda plan: ("segmentation_seg_binary.dcm",),
+        _write_binary_seg,
+        _with_slices,
+    ),
+    "DICOM RTSTRUCT": Product(
+        _in("dicom_rtstruct"),
+        lambda plan: ("segmentation_rtstruct.dcm",),
+        _write_rtstruct,
+        _with_slices,
     ),
     "statistics": Product(
         lambda request: request.statistics, lambda plan: (STATISTICS_FILE,), _write_statistics
@@ -91,3 +195,13 @@ def asked(request: Request) -> dict[str, Product]:
 def file_names(request: Request, plan: Plan) -> tuple[str, ...]:
     """The names of all files that `request` will write."""
     return tuple(name for product in asked(request).values() for name in product.names(plan))
+
+
+def suited(request: Request, plan: Plan, scan: Scan) -> tuple[str, ...]:
+    """What to know of the products of `request` before they are made.
+
+    Raises:
+        BadRequestError: one cannot be made from this scan.
+    """
+    notes = (note for product in asked(request).values() for note in product.suited(plan, scan))
+    return tuple(dict.fromkeys(notes))

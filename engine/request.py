@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from totalseg_mcp.engine.options import Options
+
+Format = Literal["nifti", "nrrd", "dicom_seg", "dicom_seg_binary", "dicom_rtstruct"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,8 @@ class Request:
     options: Options = field(default_factory=Options)
     device: str = "gpu"
     masks: bool = True
-    multilabel: bool = False  # one file for all masks
+    formats: tuple[Format, ...] = ("nifti",)  # of the masks
+    multilabel: bool = False  # one NIfTI file for all masks
     statistics: bool = False
     include_incomplete: bool = False
     detailed: bool = False  # statistics of the spread of values, and of places

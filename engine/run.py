@@ -18,7 +18,7 @@ from totalseg_mcp.engine.image.split import FEWEST
 from totalseg_mcp.engine.landmarks import Landmarks
 from totalseg_mcp.engine.measure.statistics import Measurement, statistics
 from totalseg_mcp.engine.plan import Plan, plan
-from totalseg_mcp.engine.products import Findings, asked, file_names
+from totalseg_mcp.engine.products import Findings, asked, file_names, suited
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.segment import Segmented, segment
@@ -72,6 +72,7 @@ def run(request: Request, session: Session) -> Outcome:
         with stage("read", 0.0, 0.05):
             scan = read(request.input_path, session.reach)
             _refuse_other_modality(scan, chosen)
+            remarks = suited(request, chosen, scan)
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
@@ -80,12 +81,16 @@ def run(request: Request, session: Session) -> Outcome:
                 scan.volume, chosen, lambda model: _network(model, session, device), given
             )
         with stage("measure", 0.85, 0.88):
-            findings = _findings(request, chosen, scan, segmented)
+            findings = replace(
+                _findings(request, chosen, scan, segmented),
+                demonstration=session.store.demonstration,
+            )
         with stage("write", 0.88, 1.0):
             files = _write(request, findings)
     seconds["total"] = time.perf_counter() - began
     told = (
         *scan.notes,
+        *remarks,
         why_not,
         _note(chosen),
         _doubtful(scan, chosen),

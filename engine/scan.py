@@ -1,10 +1,11 @@
 """An image as it came in, with what its file said about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from nibabel.nifti1 import Nifti1Header
 
+from totalseg_mcp.engine.source import Source
 from totalseg_mcp.engine.volume import Volume
 
 Modality = Literal["CT", "MR"]
@@ -16,7 +17,8 @@ class Scan:
 
     `volume.data` holds real units (HU for CT), slope and intercept applied. `header`
     is the NIfTI header whose geometry every result repeats. `modality` is None where
-    the file does not say. `notes` tell what reading changed or left out.
+    the file does not say. `notes` tell what reading changed or left out. `source` is
+    None where the image did not come as DICOM slices.
     """
 
     volume: Volume
@@ -24,3 +26,4 @@ class Scan:
     form: Literal["nifti", "dicom"]
     modality: Modality | None = None
     notes: tuple[str, ...] = ()
+    source: Source | None = field(default=None, repr=False)

@@ -2,13 +2,15 @@
 
 import json
 import re
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from totalseg_mcp.engine.request import Format
 from totalseg_mcp.engine.tasks import TASKS, unknown
 
 SMALL_BLOBS_MM3 = 200.0  # what TotalSegmentator 2.18.0 removes unless told otherwise
+ALIASES = {"dicom": "dicom_rtstruct"}  # as in TotalSegmentator 2.18.0
 DEVICE = re.compile(r"cpu|mps|gpu(:\d+)?")
 
 
@@ -44,6 +46,18 @@ def _names(given: object) -> object:
     return [name.strip() for name in given.split(",") if name.strip()]
 
 
+def _formats(given: object) -> object:
+    """Names as `_names` takes them, without repeats, 'dicom' as what it stands for.
+
+    >>> _formats("nifti, dicom,dicom_rtstruct")
+    ['nifti', 'dicom_rtstruct']
+    """
+    names = _names(given)
+    if not isinstance(names, list):
+        return names
+    return list(dict.fromkeys(ALIASES.get(str(name), name) for name in names))
+
+
 def _small_blobs(given: object) -> object:
     """A size in mm³, from that, or from yes or no.
 
@@ -68,6 +82,20 @@ Names = Annotated[
     list[str],
     BeforeValidator(_names),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+FORMAT_NAMES = [*get_args(Format), *ALIASES]
+Formats = Annotated[
+    list[Format],
+    BeforeValidator(_formats),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "examples": FORMAT_NAMES},
+                {"type": "array", "items": {"enum": FORMAT_NAMES}, "minItems": 1},
+            ]
+        }
+    ),
 ]
 SmallBlobs = Annotated[
     Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,

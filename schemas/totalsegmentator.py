@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from totalseg_mcp.schemas.fields import Device, Names, SmallBlobs, TaskName
+from totalseg_mcp.schemas.fields import Device, Formats, Names, SmallBlobs, TaskName
 from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
@@ -37,9 +37,15 @@ class Arguments(BaseModel):
         Field(description="Absolute path of the folder for the results; made if it is missing."),
     ]
     output_type: Annotated[
-        Literal["nifti", "dicom", "dicom_seg", "dicom_rtstruct"],
-        Field(description="Format of the segmentations; only 'nifti' in this version."),
-    ] = "nifti"
+        Formats,
+        Field(
+            default="nifti",
+            validate_default=True,
+            description="One or more of: 'nifti'; for DICOM input 'dicom_rtstruct' (radiotherapy; "
+            "'dicom' is the same), 'dicom_seg' (one label map), 'dicom_seg_binary' (the same for "
+            "older viewers); 'nrrd' (3D Slicer).",
+        ),
+    ]
     multilabel: Annotated[
         bool,
         Field(description="Save one image with a number per structure, not a mask per structure."),
@@ -158,8 +164,15 @@ class TotalSegmentatorResult(Result):
     command_output: Annotated[str, Field(description="The run's log lines; empty with quiet.")]
     segmentation_files: Annotated[
         list[str],
-        Field(description="Absolute paths: a mask per structure, also of those not found."),
+        Field(
+            description="Absolute paths: a NIfTI mask per structure, also of those not found, or "
+            "one file for all; and what else output_type asked for."
+        ),
     ]
+    key_file: Annotated[
+        str | None,
+        Field(description="Absolute path of the numbers, colours and SNOMED codes (multilabel)."),
+    ] = None
     statistics: Annotated[
         dict[str, StructureStatistics] | None,
         Field(description="By structure; null where statistics were not asked for."),

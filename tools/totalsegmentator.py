@@ -7,7 +7,7 @@ from pathlib import Path
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.options import Options, Restoration
-from totalseg_mcp.engine.products import PREVIEW_FILE, STATISTICS_FILE
+from totalseg_mcp.engine.products import KEY_FILE, PREVIEW_FILE, STATISTICS_FILE
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import Outcome
 from totalseg_mcp.engine.run import run as run_job
@@ -28,7 +28,6 @@ from totalseg_mcp.tools.tool import Tool
 
 # Documented parameters that this version cannot honour; any value but the default is refused.
 NOT_BUILT = (
-    "output_type",
     "radiomics",
     "license_number",
 )
@@ -42,7 +41,8 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
     """Segment anatomical structures in a 3-D CT or MR image with TotalSegmentator's models.
 
     Reads a NIfTI file or a folder of DICOM slices; writes a mask per structure (or one
-    label map), and on request statistics.json and preview.png, into output_dir. The result
+    label map, or DICOM SEG, DICOM RTSTRUCT or 3D Slicer's NRRD: output_type), and on request
+    statistics.json and preview.png, into output_dir. The result
     names the files and says which structures were found, which were cut off by the image's
     border (their numbers are null, not zero), and what was measured. The default works at
     1.5 mm with several models; fast (3 mm) and fastest (6 mm) use one model on fewer voxels,
@@ -55,6 +55,7 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         options=_options(arguments),
         device=arguments.device if "device" in arguments.model_fields_set else session.device,
         masks=not arguments.skip_saving,
+        formats=tuple(arguments.output_type),
         multilabel=arguments.multilabel,
         statistics=arguments.statistics,
         include_incomplete=arguments.stats_include_incomplete,
@@ -121,6 +122,7 @@ def _result(
         output_dir=str(request.folder),
         command_output="" if arguments.quiet else _log(outcome, arguments.verbose),
         statistics_file=files.pop(STATISTICS_FILE, None),
+        key_file=files.pop(KEY_FILE, None),
         statistics_grid=plan.measured_on if request.statistics else None,
         statistics=_statistics(measured),
         segmentation_files=list(files.values()),

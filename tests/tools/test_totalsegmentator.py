@@ -73,7 +73,6 @@ def test_cut_off_structures_are_named_and_their_numbers_withheld(call, session):
 
 
 NOT_DEFAULT = {
-    "output_type": "dicom",
     "radiomics": True,
     "license_number": "aca_123",
 }

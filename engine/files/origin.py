@@ -1,0 +1,120 @@
+"""What DICOM results take over from the slices that they were made from."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pydicom import Dataset
+from pydicom.uid import UID, generate_uid
+
+from totalseg_mcp.engine.errors import BadImageError
+from totalseg_mcp.engine.files.series import DAMAGE, PLACE
+from totalseg_mcp.engine.source import IDENTITY, REFERENCE, Source
+
+# Elements that each of our files must have, be they empty.
+REQUIRED = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+)
+SHARED_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+INSTEAD = "Ask for output_type='nifti' or 'nrrd' instead."
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Origin:
+    """`images` name and place the slices and hold nothing of the patient; `identity` does."""
+
+    images: tuple[Dataset, ...]
+    identity: Dataset
+
+
+def origin(source: Source) -> Origin:
+    """The slices as results refer to them, in the order of `source`.
+
+    UIDs that an anonymised series lacks are made from those of its slices, so that
+    all results of the series have the same; `made_up` says so.
+
+    Raises:
+        BadImageError: the slices have no SOPInstanceUID, or their headers cannot be read.
+    """
+    with _quietly():
+        named = [_named(header) for header in source.headers]
+        missing = _missing_uids(source)
+        for image in named:
+            image.update(missing)
+        identity = _carried(source.headers[0], IDENTITY)
+        identity.StudyInstanceUID = named[0].StudyInstanceUID
+        for keyword in REQUIRED:
+            if keyword not in identity:
+                setattr(identity, keyword, None)
+    return Origin(tuple(named), identity)
+
+
+def identify(result: Dataset, made_from: Origin) -> None:
+    """Say in `result`, in place, whose it is."""
+    result.update(made_from.identity)
+
+
+def made_up(source: Source) -> tuple[str, ...]:
+    """A note on the UIDs that the series lacks."""
+    with _quietly():
+        lacks = [keyword for keyword in SHARED_UIDS if not source.headers[0].get(keyword)]
+    if not lacks:
+        return ()
+    return (
+        f"The slices have no {', '.join(lacks)} (anonymised?). The DICOM results have one made up, "
+        "so viewers may not show them with the slices.",
+    )
+
+
+def _missing_uids(source: Source) -> Dataset:
+    made = Dataset()
+    for keyword in SHARED_UIDS:
+        if not source.headers[0].get(keyword):
+            uids = sorted(_instance_uid(header) for header in source.headers)
+            setattr(made, keyword, generate_uid(entropy_srcs=[keyword, *uids]))
+    return made
+
+
+def _named(header: Dataset) -> Dataset:
+    """The name and the place of one slice."""
+    kept = ("SeriesInstanceUID", "StudyInstanceUID", "Modality", "Rows", "Columns")
+    image = _carried(header, (*REFERENCE, *PLACE, *kept))
+    image.SOPInstanceUID = _instance_uid(header)
+    kind = UID(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
+    if not image.SOPInstanceUID or not kind or kind.is_private:
+        raise BadImageError(
+            "DICOM results refer to the slices, but these have no SOPInstanceUID or standard "
+            f"SOPClassUID. {INSTEAD}"
+        )
+    image.SOPClassUID = kind
+    return image
+
+
+def _instance_uid(header: Dataset) -> str:
+    uid = header.get("SOPInstanceUID") or header.file_meta.get("MediaStorageSOPInstanceUID")
+    return str(uid or "")
+
+
+def _carried(header: Dataset, keywords: tuple[str, ...]) -> Dataset:
+    found = Dataset()
+    for keyword in keywords:
+        if keyword in header:
+            element = header[keyword]
+            found.add_new(element.tag, element.VR, element.value)
+    return found
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Keep what pydicom says of odd values, which it quotes, from being shown."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except DAMAGE as error:
+        raise BadImageError(
+            "The headers of the slices cannot be carried over into DICOM results "
+            f"({type(error).__name__}). {INSTEAD}"
+        ) from None
