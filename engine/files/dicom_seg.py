@@ -1,6 +1,5 @@
 """Writing a label map as a DICOM segmentation. Imports highdicom, so it is imported when needed."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -21,7 +20,7 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID, ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from totalseg_mcp.engine.colours import colour
-from totalseg_mcp.engine.files.origin import REQUIRED, Origin, identify
+from totalseg_mcp.engine.files.origin import REQUIRED, Origin, discreetly, identify
 from totalseg_mcp.engine.files.planes import Planes
 from totalseg_mcp.engine.files.provenance import PROGRAM, Provenance
 from totalseg_mcp.engine.terms import SCHEME, Code, terms
@@ -44,7 +43,8 @@ def write_seg(
     """One file with the structures `shown`, in label order, on the slices of `planes`.
 
     A LABELMAP has the numbers of the label map; a BINARY one counts the segments from 1 on,
-    as the standard wants. Slices without any structure are left out.
+    as the standard wants. Slices without any structure are left out. Where the series has
+    gaps, the file names its images, but the frames do not (highdicom: all of them or none).
     """
     numbers = [planes.labels.names.index(name) + 1 for name in shown]
     segments = numbers if kind == "LABELMAP" else list(range(1, len(numbers) + 1))
@@ -52,8 +52,7 @@ def write_seg(
     described = [
         _described(name, number, algorithm) for name, number in zip(shown, segments, strict=True)
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # they may quote the headers of the slices
+    with discreetly():
         made = Segmentation(
             source_images=[_anonymous(image) for image in planes.present],
             pixel_array=_renumbered(planes.labels.data, numbers, segments),

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pydicom import Dataset
+from pydicom.config import disable_value_validation
 from pydicom.uid import UID, generate_uid
 
 from totalseg_mcp.engine.errors import BadImageError
@@ -38,7 +39,7 @@ def origin(source: Source) -> Origin:
     Raises:
         BadImageError: the slices have no SOPInstanceUID, or their headers cannot be read.
     """
-    with _quietly():
+    with _legibly():
         named = [_named(header) for header in source.headers]
         missing = _missing_uids(source)
         for image in named:
@@ -58,7 +59,7 @@ def identify(result: Dataset, made_from: Origin) -> None:
 
 def made_up(source: Source) -> tuple[str, ...]:
     """A note on the UIDs that the series lacks."""
-    with _quietly():
+    with _legibly():
         lacks = [keyword for keyword in SHARED_UIDS if not source.headers[0].get(keyword)]
     if not lacks:
         return ()
@@ -107,11 +108,18 @@ def _carried(header: Dataset, keywords: tuple[str, ...]) -> Dataset:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Keep what pydicom says of odd values, which it quotes, from being shown."""
+def discreetly() -> Iterator[None]:
+    """Handle headers without a word: what pydicom says of odd values quotes them."""
+    with warnings.catch_warnings(), disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextmanager
+def _legibly() -> Iterator[None]:
+    """Tell that a header cannot be read, and nothing of what is in it."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with discreetly():
             yield
     except DAMAGE as error:
         raise BadImageError(

@@ -18,7 +18,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian, RTStructureSetStorage, gene
 from scipy.ndimage import find_objects
 
 from totalseg_mcp.engine.colours import colour
-from totalseg_mcp.engine.files.origin import Origin, identify
+from totalseg_mcp.engine.files.origin import Origin, discreetly, identify
 from totalseg_mcp.engine.files.planes import Planes
 from totalseg_mcp.engine.files.provenance import PROGRAM, Provenance
 from totalseg_mcp.engine.image.outlines import outlines
@@ -39,7 +39,8 @@ def write_rtstruct(
     Can be stopped between structures.
     """
     made = _empty(provenance, datetime.now().astimezone())
-    identify(made, origin)
+    with discreetly():
+        identify(made, origin)
     made.ReferencedFrameOfReferenceSequence = [_referenced(planes, made.StudyInstanceUID)]
     frame = planes.present[0].FrameOfReferenceUID
     made.FrameOfReferenceUID, made.PositionReferenceIndicator = frame, None
@@ -57,7 +58,8 @@ def write_rtstruct(
         box = boxes[number - 1] if number <= len(boxes) else None
         contours.append(_drawn(name, number, list(_contours(planes, number, box)) if box else []))
     made.ROIContourSequence = contours
-    made.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=True)
+    with discreetly():
+        made.save_as(path, implicit_vr=True, little_endian=True, enforce_file_format=True)
 
 
 def _empty(provenance: Provenance, now: datetime) -> Dataset:

@@ -125,6 +125,27 @@ def test_a_subset_may_be_text_or_a_list(call, given):
     assert call(roi_subset=given).roi_subset == ["liver", "spleen"]
 
 
+@pytest.mark.parametrize(
+    ("given", "formats"),
+    [
+        ("nifti", ["nifti"]),
+        ("dicom", ["dicom_rtstruct"]),
+        ("nifti, dicom_seg", ["nifti", "dicom_seg"]),
+        (["nrrd", "dicom", "dicom_rtstruct"], ["nrrd", "dicom_rtstruct"]),
+    ],
+)
+def test_formats_may_be_one_text_or_a_list_and_dicom_is_a_structure_set(call, given, formats):
+    assert call(output_type=given).output_type == formats
+
+
+def test_the_key_of_a_label_map_is_no_segmentation(call, session):
+    result = run(call(multilabel=True), session)
+    assert [Path(file).name for file in result.segmentation_files] == ["segmentation.nii.gz"]
+    key = json.loads(Path(result.key_file or "").read_text())
+    assert list(key["structures"]) == list(labels("total"))
+    assert run(call(), session).key_file is None
+
+
 @pytest.mark.parametrize(("given", "mm3"), [(True, 200.0), (False, None), (350, 350.0)])
 def test_small_blobs_may_be_a_size_or_yes_or_no(call, given, mm3):
     assert call(remove_small_blobs=given).remove_small_blobs == mm3
@@ -186,6 +207,9 @@ def test_known_devices_are_accepted(call, device):
         ({"task": "lung_vesels"}, "lung_vessels"),
         ({"fast": True}, "exclude each other"),
         ({"roi_subset": "liver", "roi_subset_robust": "liver"}, "exclude each other"),
+        ({"output_type": "dicom_sge"}, "dicom_seg"),
+        ({"output_type": ""}, "at least 1"),
+        ({"output_type": None}, "list"),
         ({"preveiw": True}, "Extra inputs"),
         ({"roi_subset": "[liver"}, "Say 'liver,spleen'"),
         (
