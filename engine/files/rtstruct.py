@@ -1,8 +1,9 @@
 """Writing a label map as a DICOM RT structure set.
 
-Every polygon is a closed planar contour in the plane of its slice. The border of a hole is
-a contour of its own, and a point belongs to the structure if an odd number of the contours in
-its plane go round it: so read 3D Slicer, Plastimatch and rt-utils.
+Every connected part of a structure in a slice is one closed planar contour. A hole is a keyhole:
+the contour goes in to it and out again along the same line, as DICOM describes it for this kind
+of contour. So a reader may join contours, count crossings or take windings: all give the
+same, and parts never overlap.
 """
 
 from collections.abc import Iterator, Sequence
