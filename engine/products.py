@@ -80,7 +80,6 @@ def _write_masks(findings: Findings, folder: Path) -> None:
 
 def _write_labels(findings: Findings, folder: Path) -> None:
     write_labels(findings.labels, findings.scan, folder / LABELS_FILE, findings.plan.wanted)
-
     write_key(findings.labels.names, findings.plan.wanted, findings.provenance, folder / KEY_FILE)
 
 

@@ -1,8 +1,9 @@
 """Writing a label map as a DICOM segmentation. Imports highdicom, so it is imported when needed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Literal
+from typing import Literal, ParamSpec, TypeVar
 
 import numpy as np
 from highdicom import (
@@ -24,12 +25,26 @@ from totalseg_mcp.engine.files.origin import REQUIRED, Origin, discreetly, ident
 from totalseg_mcp.engine.files.planes import Planes
 from totalseg_mcp.engine.files.provenance import PROGRAM, Provenance
 from totalseg_mcp.engine.terms import SCHEME, Code, terms
+from totalseg_mcp.engine.watch import allow_stop
 
 Kind = Literal["LABELMAP", "BINARY"]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # By kind: how pixels are packed, and the number of the series. Bits are too small to pack further.
 PACKING: dict[Kind, UID] = {"LABELMAP": RLELossless, "BINARY": ExplicitVRLittleEndian}
 SERIES: dict[Kind, int] = {"LABELMAP": 100, "BINARY": 101}
+
+
+class Stoppable(Executor):
+    """Does what is given to it at once, and lets the job be stopped before each."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """The result of `fn`, in a future that has come."""
+        allow_stop()
+        done: Future[T] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
 
 
 def write_seg(
@@ -42,9 +57,10 @@ def write_seg(
 ) -> None:
     """One file with the structures `shown`, in label order, on the slices of `planes`.
 
-    A LABELMAP has the numbers of the label map; a BINARY one counts the segments from 1 on,
-    as the standard wants. Slices without any structure are left out. Where the series has
-    gaps, the file names its images, but the frames do not (highdicom: all of them or none).
+    A LABELMAP has the numbers of the label map, and writing it can be stopped between slices;
+    a BINARY one counts the segments from 1 on, as the standard wants. Slices without any
+    structure are left out. Where the series has gaps, the file names its images, but the frames
+    do not (highdicom: all of them or none).
     """
     numbers = [planes.labels.names.index(name) + 1 for name in shown]
     segments = numbers if kind == "LABELMAP" else list(range(1, len(numbers) + 1))
@@ -59,6 +75,7 @@ def write_seg(
             segmentation_type=kind,
             segment_descriptions=described,
             plane_positions=_positions(planes),
+            workers=Stoppable() if PACKING[kind].is_encapsulated else 0,
             series_instance_uid=generate_uid(),
             series_number=SERIES[kind],
             sop_instance_uid=generate_uid(),

@@ -1,7 +1,7 @@
 """What DICOM results take over from the slices that they were made from."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -37,13 +37,15 @@ def origin(source: Source) -> Origin:
     all results of the series have the same; `made_up` says so.
 
     Raises:
-        BadImageError: the slices have no SOPInstanceUID, or their headers cannot be read.
+        BadImageError: the slices have no SOPInstanceUID of their own, or their headers cannot
+            be read.
     """
     with _legibly():
         named = [_named(header) for header in source.headers]
         missing = _missing_uids(source)
         for image in named:
             image.update(missing)
+        _refuse_frames(named)
         identity = _carried(source.headers[0], IDENTITY)
         identity.StudyInstanceUID = named[0].StudyInstanceUID
         for keyword in REQUIRED:
@@ -91,6 +93,14 @@ def _named(header: Dataset) -> Dataset:
         )
     image.SOPClassUID = kind
     return image
+
+
+def _refuse_frames(images: Sequence[Dataset]) -> None:
+    if len({image.SOPInstanceUID for image in images}) < len(images):
+        raise BadImageError(
+            "DICOM results refer to every slice by its SOPInstanceUID, but several slices have the "
+            f"same: they are frames of one file. {INSTEAD}"
+        )
 
 
 def _instance_uid(header: Dataset) -> str:

@@ -127,26 +127,30 @@ def _turned(labels: Labels, turn: Turn) -> Labels:
 
 def _stacked(grid: Grid, places: list[Place], source: Origin) -> tuple[int, ...] | None:
     """The slice number of each image; None where they do not lie on the grid."""
-    first = source.images[0]
-    size = np.array([1, int(first.Rows), int(first.Columns)])
-    if grid.shape[1:] != (size[1], size[2]):
+    rows, columns = int(source.images[0].Rows), int(source.images[0].Columns)
+    if grid.shape[1:] != (rows, columns):
         return None
-    to_index = np.linalg.inv(LPS_TO_RAS @ grid.affine)
-    corners = [
-        (
-            place.position,
-            place.position
-            + place.down_column * place.pixel_mm[1] * (size[1] - 1)
-            + place.along_row * place.pixel_mm[0] * (size[2] - 1),
-        )
-        for place in places
-    ]
-    found = np.array(corners) @ to_index[:3, :3].T + to_index[:3, 3]  # [image, corner, axis]
-    at = np.rint(found[:, 0, 0]).astype(int)
-    expected = np.zeros_like(found)
-    expected[:, :, 0] = at[:, None]
-    expected[:, 1, 1:] = size[1:] - 1
+    firsts = _indices(grid, [place.position for place in places])
+    lasts = _indices(grid, [_last_pixel(place, rows, columns) for place in places])
+    at = np.rint(firsts[:, 0]).astype(int)
+    starts = np.outer(at, [1, 0, 0])
+    ends = starts + np.array([0, rows - 1, columns - 1])
+    off = max(np.abs(firsts - starts).max(), np.abs(lasts - ends).max())
     beyond = at.min() < 0 or at.max() >= grid.shape[0] or len(set(at)) < len(at)
-    if beyond or np.abs(found - expected).max() > OFF:
-        return None
-    return tuple(int(place) for place in at)
+    return None if beyond or off > OFF else tuple(int(number) for number in at)
+
+
+def _last_pixel(place: Place, rows: int, columns: int) -> Vector:
+    across, down = place.pixel_mm
+    return (
+        place.position
+        + place.along_row * across * (columns - 1)
+        + place.down_column * down * (rows - 1)
+    )
+
+
+def _indices(grid: Grid, points: list[Vector]) -> NDArray[np.float64]:
+    """Of points in LPS mm, not rounded."""
+    to_index = np.linalg.inv(LPS_TO_RAS @ grid.affine)
+    indices: NDArray[np.float64] = np.array(points) @ to_index[:3, :3].T + to_index[:3, 3]
+    return indices

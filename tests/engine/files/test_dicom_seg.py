@@ -20,6 +20,7 @@ from totalseg_mcp.engine.files.planes import planes
 from totalseg_mcp.engine.files.provenance import Provenance
 from totalseg_mcp.engine.source import Source
 from totalseg_mcp.engine.tasks import TASKS
+from totalseg_mcp.engine.watch import Watch, watching
 
 KINDS = ("LABELMAP", "BINARY")
 LABELMAP_STORAGE, BINARY_STORAGE = (f"1.2.840.10008.5.1.4.1.1.66.{number}" for number in (7, 4))
@@ -189,6 +190,25 @@ def test_it_says_what_made_it_and_for_what(tmp_path, write, demonstration):
     assert seg.ContentQualification == "RESEARCH"
     assert ("DEMONSTRATION" in seg.ContentDescription) == demonstration
     assert (seg.SOPClassUID, seg.SegmentationType) == (LABELMAP_STORAGE, "LABELMAP")
+
+
+class StopError(Exception):
+    pass
+
+
+def test_writing_can_be_stopped_between_slices(tmp_path):
+    scan = read(patient_series(tmp_path / "series"))
+    source = origin(scan.source)
+    back, file, checks = planes(some_labels(scan), source), tmp_path / "seg.dcm", []
+
+    def check():
+        checks.append("a slice")
+        if len(checks) == 3:
+            raise StopError
+
+    with pytest.raises(StopError), watching(Watch(lambda _: None, check)):
+        write_seg(back, source, NAMES[:4], MADE, "LABELMAP", file)
+    assert not file.exists()
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -85,6 +85,12 @@ def test_a_slice_whose_uid_was_blanked_is_named_by_its_file(tmp_path):
     assert {image.SOPInstanceUID for image in origin(read(folder).source).images} == uids
 
 
+def test_frames_of_one_file_are_refused(tmp_path):
+    (header, *_) = read(patient_series(tmp_path / "series")).source.headers
+    with pytest.raises(BadImageError, match="frames of one file"):
+        origin(Source((header, header)))
+
+
 def test_slices_of_a_private_kind_are_refused(tmp_path):
     folder = patient_series(tmp_path / "series", SOPClassUID="1.3.12.2.1107.5.9.1")
     with pytest.raises(BadImageError, match="standard SOPClassUID"):
