@@ -5,7 +5,7 @@ from typing import Literal
 
 from nibabel.nifti1 import Nifti1Header
 
-from totalseg_mcp.engine.source import Source
+from totalseg_mcp.engine.headers import Headers
 from totalseg_mcp.engine.volume import Volume
 
 Modality = Literal["CT", "MR"]
@@ -26,4 +26,4 @@ class Scan:
     form: Literal["nifti", "dicom"]
     modality: Modality | None = None
     notes: tuple[str, ...] = ()
-    source: Source | None = field(default=None, repr=False)
+    source: Headers | None = field(default=None, repr=False)

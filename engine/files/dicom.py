@@ -15,10 +15,10 @@ from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import checks
 from totalseg_mcp.engine.files.series import ELEMENTS, MODALITIES, Slice, one_stack, understood
 from totalseg_mcp.engine.files.stack import affine_of, in_order
+from totalseg_mcp.engine.headers import Headers
 from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.scan import Scan
-from totalseg_mcp.engine.source import Source
 from totalseg_mcp.engine.volume import Grid, Volume
 from totalseg_mcp.engine.watch import stage, track
 
@@ -48,7 +48,7 @@ def read_dicom(path: Path, reach: Reach) -> Scan:
     i, j, k = (float(edge) for edge in image.header.get_zooms())
     grid = Grid(volume.grid.shape, image.header.get_best_affine(), (i, j, k))
     modality = next(m for m in MODALITIES if m == slices[0].kind)
-    source = Source(tuple(one.header for one in slices))
+    source = Headers(tuple(one.header for one in slices))
     return Scan(Volume(volume.data, grid), image.header, "dicom", modality, notes, source)
 
 

@@ -10,8 +10,8 @@ from pydicom.config import disable_value_validation
 from pydicom.uid import UID, generate_uid
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.files.series import DAMAGE, PLACE
-from totalseg_mcp.engine.source import IDENTITY, REFERENCE, Source
+from totalseg_mcp.engine.files.series import DAMAGE
+from totalseg_mcp.engine.headers import IDENTITY, REFERENCE, Headers
 
 # Elements that each of our files must have, be they empty.
 REQUIRED = (
@@ -30,8 +30,8 @@ class Origin:
     identity: Dataset
 
 
-def origin(source: Source) -> Origin:
-    """The slices as results refer to them, in the order of `source`.
+def origin(headers: Headers) -> Origin:
+    """The slices as results refer to them, in the order of `headers`.
 
     UIDs that an anonymised series lacks are made from those of its slices, so that
     all results of the series have the same; `made_up` says so.
@@ -41,12 +41,12 @@ def origin(source: Source) -> Origin:
             be read.
     """
     with _legibly():
-        named = [_named(header) for header in source.headers]
-        missing = _missing_uids(source)
+        named = [_named(header) for header in headers.slices]
+        missing = _missing_uids(headers)
         for image in named:
             image.update(missing)
         _refuse_frames(named)
-        identity = _carried(source.headers[0], IDENTITY)
+        identity = _carried(headers.slices[0], IDENTITY)
         identity.StudyInstanceUID = named[0].StudyInstanceUID
         for keyword in REQUIRED:
             if keyword not in identity:
@@ -59,10 +59,10 @@ def identify(result: Dataset, made_from: Origin) -> None:
     result.update(made_from.identity)
 
 
-def made_up(source: Source) -> tuple[str, ...]:
+def made_up(headers: Headers) -> tuple[str, ...]:
     """A note on the UIDs that the series lacks."""
     with _legibly():
-        lacks = [keyword for keyword in SHARED_UIDS if not source.headers[0].get(keyword)]
+        lacks = [keyword for keyword in SHARED_UIDS if not headers.slices[0].get(keyword)]
     if not lacks:
         return ()
     return (
@@ -71,19 +71,18 @@ def made_up(source: Source) -> tuple[str, ...]:
     )
 
 
-def _missing_uids(source: Source) -> Dataset:
+def _missing_uids(headers: Headers) -> Dataset:
     made = Dataset()
     for keyword in SHARED_UIDS:
-        if not source.headers[0].get(keyword):
-            uids = sorted(_instance_uid(header) for header in source.headers)
+        if not headers.slices[0].get(keyword):
+            uids = sorted(_instance_uid(header) for header in headers.slices)
             setattr(made, keyword, generate_uid(entropy_srcs=[keyword, *uids]))
     return made
 
 
 def _named(header: Dataset) -> Dataset:
     """The name and the place of one slice."""
-    kept = ("SeriesInstanceUID", "StudyInstanceUID", "Modality", "Rows", "Columns")
-    image = _carried(header, (*REFERENCE, *PLACE, *kept))
+    image = _carried(header, REFERENCE)
     image.SOPInstanceUID = _instance_uid(header)
     kind = UID(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
     if not image.SOPInstanceUID or not kind or kind.is_private:

@@ -12,8 +12,8 @@ from pydicom import Dataset
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files.origin import INSTEAD, Origin
-from totalseg_mcp.engine.files.series import PLACE
 from totalseg_mcp.engine.files.stack import LPS_TO_RAS, Place, Vector
+from totalseg_mcp.engine.headers import PLACE
 from totalseg_mcp.engine.volume import Grid, Labels, Volume
 
 OFF = 0.1  # of a voxel: how far a slice may lie from its place in the grid

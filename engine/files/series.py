@@ -1,7 +1,7 @@
 """Finding the one DICOM series that can be segmented.
 
 Only the elements listed here are read, so nothing else of a patient can come out; those in
-`engine.source` come out in DICOM results only.
+`engine.headers` come out in DICOM results only.
 """
 
 import struct
@@ -19,18 +19,16 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files.stack import Place
+from totalseg_mcp.engine.headers import IDENTITY, PLACE, REFERENCE
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.scan import Modality
-from totalseg_mcp.engine.source import IDENTITY, REFERENCE
 from totalseg_mcp.engine.watch import track
 
-PLACE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
 ELEMENTS = [
-    *PLACE,
     *IDENTITY,
     *REFERENCE,
-    *("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality", "NumberOfFrames"),
-    *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"),
+    *("SeriesNumber", "NumberOfFrames"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("RescaleSlope", "RescaleIntercept"),
     *("PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),

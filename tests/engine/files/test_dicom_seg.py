@@ -18,7 +18,7 @@ from totalseg_mcp.engine.files.dicom_seg import write_seg
 from totalseg_mcp.engine.files.origin import origin
 from totalseg_mcp.engine.files.planes import planes
 from totalseg_mcp.engine.files.provenance import Provenance
-from totalseg_mcp.engine.source import Source
+from totalseg_mcp.engine.headers import Headers
 from totalseg_mcp.engine.tasks import TASKS
 from totalseg_mcp.engine.watch import Watch, watching
 
@@ -33,8 +33,8 @@ def write(tmp_path):
 
     def written(folder, kind="LABELMAP", shown=NAMES[:4], provenance=MADE, without=()):
         scan = read(folder)
-        headers = scan.source.headers
-        source = origin(Source(tuple(h for at, h in enumerate(headers) if at not in without)))
+        headers = scan.source.slices
+        source = origin(Headers(tuple(h for at, h in enumerate(headers) if at not in without)))
         labels = some_labels(scan)
         file = tmp_path / "seg.dcm"
         write_seg(planes(labels, source), source, shown, provenance, kind, file)

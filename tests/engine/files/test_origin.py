@@ -10,7 +10,7 @@ from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.origin import identify, made_up, origin
 from totalseg_mcp.engine.files.planes import fitting, planes
-from totalseg_mcp.engine.source import Source
+from totalseg_mcp.engine.headers import Headers
 from totalseg_mcp.engine.volume import Grid, Volume
 
 
@@ -63,7 +63,7 @@ def test_uids_that_an_anonymised_series_lacks_are_made_up_and_said_to_be(tmp_pat
     blank = {"StudyInstanceUID": "", "SeriesInstanceUID": ""}
     folder = patient_series(tmp_path / "series", **blank)
     source = read(folder).source
-    one, again = origin(source), origin(Source(source.headers[::-1]))
+    one, again = origin(source), origin(Headers(source.slices[::-1]))
     for keyword in blank:
         uids = {str(image[keyword].value) for image in (*one.images, *again.images)}
         assert len(uids) == 1
@@ -86,9 +86,9 @@ def test_a_slice_whose_uid_was_blanked_is_named_by_its_file(tmp_path):
 
 
 def test_frames_of_one_file_are_refused(tmp_path):
-    (header, *_) = read(patient_series(tmp_path / "series")).source.headers
+    (header, *_) = read(patient_series(tmp_path / "series")).source.slices
     with pytest.raises(BadImageError, match="frames of one file"):
-        origin(Source((header, header)))
+        origin(Headers((header, header)))
 
 
 def test_slices_of_a_private_kind_are_refused(tmp_path):
@@ -99,7 +99,7 @@ def test_slices_of_a_private_kind_are_refused(tmp_path):
 
 def test_a_damaged_identity_is_refused_without_a_word_of_it(tmp_path):
     scan = read(patient_series(tmp_path / "series"))
-    for header in scan.source.headers:
+    for header in scan.source.slices:
         tag = Tag("PatientSize")
         header[tag] = RawDataElement(tag, "DS", 4, b"Doe ", 0, False, True)
     with pytest.raises(BadImageError, match="cannot be carried over") as refusal:

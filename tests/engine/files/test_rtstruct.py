@@ -18,7 +18,7 @@ from totalseg_mcp.engine.files.origin import origin
 from totalseg_mcp.engine.files.planes import planes
 from totalseg_mcp.engine.files.provenance import Provenance
 from totalseg_mcp.engine.files.rtstruct import write_rtstruct
-from totalseg_mcp.engine.source import Source
+from totalseg_mcp.engine.headers import Headers
 from totalseg_mcp.engine.volume import Labels
 from totalseg_mcp.engine.watch import Watch, watching
 
@@ -29,8 +29,8 @@ MADE = Provenance("total", "fast", demonstration=False)
 def write(tmp_path):
     def written(folder, labels=None, shown=NAMES[:4], without=(), provenance=MADE):
         scan = read(folder)
-        headers = scan.source.headers
-        source = origin(Source(tuple(h for at, h in enumerate(headers) if at not in without)))
+        headers = scan.source.slices
+        source = origin(Headers(tuple(h for at, h in enumerate(headers) if at not in without)))
         labels = labels or some_labels(scan)
         file = tmp_path / "rt.dcm"
         write_rtstruct(planes(labels, source), source, shown, provenance, file)

@@ -1,4 +1,4 @@
-"""The DICOM slices that a scan was read from, for results that refer to them."""
+"""The headers of the DICOM slices that a scan was read from, for results that refer to them."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,22 @@ IDENTITY = (
     *("StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "StudyDescription"),
     *("AccessionNumber", "ReferringPhysicianName"),
 )
-# What places a slice among others, beyond what reading its pixels needs.
+# Where a slice lies in the patient.
+PLACE = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing")
+# How a result names and places a slice.
 REFERENCE = (
-    *("SOPClassUID", "FrameOfReferenceUID", "PositionReferenceIndicator", "SliceThickness"),
+    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"),
+    *("FrameOfReferenceUID", "PositionReferenceIndicator", "Modality", "Rows", "Columns"),
     *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
+    *(*PLACE, "SliceThickness"),
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Source:
-    """The headers of the slices, without pixels, in any order.
+class Headers:
+    """`IDENTITY` and `REFERENCE` of each slice, with its file's meta information, in any order.
 
-    They name the patient, so it is never shown: neither by `repr` nor in a message.
+    They name the patient, so they are never shown: neither by `repr` nor in a message.
     """
 
-    headers: tuple[Dataset, ...]
+    slices: tuple[Dataset, ...]
