@@ -21,7 +21,6 @@ class Request:
     multilabel: bool = False  # one file for all masks
     statistics: bool = False
     include_incomplete: bool = False
-    detailed: bool = False  # statistics of the spread of values, and of places
     preview: bool = False
     crop_path: Path | None = None  # a mask of where to look, or a folder of masks
     saving_threads: int = 1

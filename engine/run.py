@@ -157,7 +157,7 @@ def _findings(request: Request, chosen: Plan, scan: Scan, segmented: Segmented) 
         labels, image = segmented.model_labels, segmented.model_image
     measured: dict[str, Measurement] = {}
     if request.statistics:
-        measured = statistics(labels, image, request.include_incomplete, request.detailed)
+        measured = statistics(labels, image, request.include_incomplete)
     wanted = {name: measured[name] for name in chosen.wanted if name in measured}
     return Findings(chosen, scan, segmented.labels, wanted, request.saving_threads)
 

@@ -137,7 +137,7 @@ class Arguments(BaseModel):
         Field(description="'median' adds each structure's median, in its detail."),
     ] = "mean"
     statistics_extra: Annotated[
-        bool, Field(description="Add spread of values, centroid and bounding box, in detail.")
+        bool, Field(description="Also return spread, place and pieces of each structure.")
     ] = False
 
     @model_validator(mode="after")
@@ -165,6 +165,7 @@ class TotalSegmentatorResult(Result):
         Field(description="By structure; null where statistics were not asked for."),
     ]
     statistics_file: Annotated[str | None, Field(description="Absolute path of statistics.json.")]
+    statistics_csv: Annotated[str | None, Field(description="The same as a table (CSV).")]
     statistics_grid: Annotated[
         Literal["scan", "model"] | None,
         Field(description="Measured on the scan's grid or, with fast, on the model's 3 mm grid."),
