@@ -11,7 +11,7 @@ LATER = " Not available in this version: leave it out."
 
 
 class Arguments(BaseModel):
-    """Every documented parameter, with its documented default."""
+    """Every documented parameter, with its documented default, and `force`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -91,6 +91,9 @@ class Arguments(BaseModel):
         str | None,
         Field(description="Licence number for TotalSegmentator's licensed tasks." + LATER),
     ] = None
+    force: Annotated[
+        bool, Field(description="Segment although the image is not of the task's modality.")
+    ] = False
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "Arguments":
@@ -124,6 +127,13 @@ class TaskInfo(BaseModel):
     task: str
     is_mr_task: bool
     image_type: Literal["CT", "MR"]
+    detected_modality: Annotated[
+        Literal["CT", "MR"] | None,
+        Field(description="What the file or its values show; null: they leave doubt."),
+    ]
+    forced: Annotated[
+        bool, Field(description="True: the image is of another modality; force=true overrode it.")
+    ]
     resolution: Literal["default", "fast", "fastest"]
 
 
