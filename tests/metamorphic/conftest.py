@@ -33,17 +33,28 @@ def ct() -> Nifti1Image:
     return image
 
 
+Job = Callable[..., Nifti1Image]  # file, options -> its label map, as nibabel reads it
+
+
 @pytest.fixture(scope="session")
-def job(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Nifti1Image]:
-    """What a job makes of a file: its label map, as nibabel reads it. Models stay loaded."""
-    session = Session(Store((models,)), device="cpu")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Session], Job]:
+    """What jobs make of files with the models of a session, which stay loaded."""
 
-    def labels(file: Path, options: Options = FASTEST) -> Nifti1Image:
-        folder = tmp_path_factory.mktemp("job")
-        run(Request(file, folder / "out", options, device="cpu", multilabel=True), session)
-        return nib.load(folder / "out" / "segmentation.nii.gz")
+    def with_models(session: Session) -> Job:
+        def job(file: Path, options: Options = FASTEST) -> Nifti1Image:
+            folder = tmp_path_factory.mktemp("job") / "out"
+            run(Request(file, folder, options, device="cpu", multilabel=True), session)
+            return nib.load(folder / "segmentation.nii.gz")
 
-    return labels
+        return job
+
+    return with_models
+
+
+@pytest.fixture(scope="session")
+def job(models: Path, jobs) -> Job:
+    """A job with random models."""
+    return jobs(Session(Store((models,)), device="cpu"))
 
 
 @pytest.fixture(scope="session")
