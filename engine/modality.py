@@ -1,10 +1,11 @@
 """What a scan's values say about how it was taken: CT in Hounsfield units, or MR.
 
-Hounsfield units are fixed by physics: air is -1000 and water 0; fat lies at -120…-30 and soft
-tissue, with contrast medium too, at 0…150. MR has no scale, but air gives no signal, magnitudes
-are not negative, and tissues differ by factors where CT's differ by a tenth of the way from air.
-Some images that are not in Hounsfield units look like MR, so every such way in which a CT may
-have been stored is looked for before a scan is called MR.
+Hounsfield units are fixed: air is -1000 and water 0. Fat lies at -100…-50, organs at 20…65 (Buzug,
+Computed Tomography, Springer 2008, p. 475), with contrast medium mostly below 150. MR has no
+scale, but air gives no signal, magnitudes are not negative (Gudbjartsson and Patz, Magn Reson Med
+34:910, 1995), and tissues differ by factors, where in CT fat and muscle differ by a seventh of
+their distance from air. Some images that are not in Hounsfield units look like MR, so every such
+way in which a CT may have been stored is looked for before a scan is called MR.
 """
 
 from collections.abc import Callable
@@ -15,61 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.scan import Modality
+from totalseg_mcp.engine.values import LOWEST_HU, PILE, Values
 
 SAMPLES_AN_AXIS = 96  # at most; a scan of 512 x 512 x 300 is judged in 0.1 s
-PILE = 0.05  # of the voxels; so many exact zeros are padding, not tissue (in CT they are below 1 %)
 AIR_HU = (-1100.0, -800.0)  # with its noise; -1024 where a scanner cuts off
 BETWEEN_HU = (-700.0, -400.0)  # hardly any tissue: less than air, where there is air
 FAT_HU = (-200.0, -20.0)  # with its border to water
 TISSUE_HU = (-200.0, 150.0)  # fat and soft tissue
-LOWEST_HU = -1200.0  # below are paddings only: -2000, -2048, -3024
-SIGNAL = 0.3  # of the 99th percentile; what is darker is background, lung or cortical bone
 ALIKE = 0.15  # relative; fat (-100 HU) and liver with contrast (150 HU) over air differ by 25 %
-
-
-class Values:
-    """The sorted values of a sample of voxels."""
-
-    def __init__(self, values: NDArray[Any]) -> None:
-        self.sorted = np.sort(np.asarray(values, np.float64), axis=None)
-
-    def share(self, low: float, high: float = np.inf) -> float:
-        """How many of the values lie in [low, high), as a part of all."""
-        first, last = np.searchsorted(self.sorted, (low, high))
-        return float(last - first) / max(len(self.sorted), 1)
-
-    def above(self, low: float) -> "Values":
-        """Those that are `low` or more."""
-        return Values(self.sorted[np.searchsorted(self.sorted, low) :])
-
-    def at(self, share: float) -> float:
-        """The value that this share of the values lies below."""
-        return float(self.sorted[int(share * (len(self.sorted) - 1))])
-
-    @property
-    def low(self) -> float:
-        """The lowest one."""
-        return self.at(0.0)
-
-    @property
-    def high(self) -> float:
-        """The highest one."""
-        return self.at(1.0)
-
-    @property
-    def signal(self) -> "Values":
-        """What is not dark, in an image whose background is 0."""
-        return self.above(SIGNAL * max(self.at(0.99), 0.0))
-
-    @property
-    def scanned(self) -> "Values":
-        """Without padding: exact zeros, if they are many, and one value lower than any in CT."""
-        kept = self.sorted
-        if self.low < LOWEST_HU:
-            kept = kept[kept > self.low]
-        if np.count_nonzero(kept == 0) > PILE * len(self.sorted):
-            kept = kept[kept != 0]
-        return Values(kept)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ How exactly depends on what the air takes part in:
   them move by up to half a model voxel, and with them the outermost layer of a structure;
 - in nnU-Net it does twice: tiles are spread evenly over the scan, so they move when it shrinks, and
   a tile is normalised as a whole (instance normalisation), where padding is not air but the mean of
-  all CTs. A trained network's labels then change where it was undecided.
+  all CTs. A trained network's labels then change where it was undecided; a random one's, which is
+  undecided everywhere, in half of all voxels.
 """
 
 import json
