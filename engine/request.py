@@ -17,6 +17,7 @@ class Request:
     folder: Path
     options: Options = field(default_factory=Options)
     device: str = "gpu"
+    force: bool = False  # segment although the image looks like another modality than the task's
     masks: bool = True
     multilabel: bool = False  # one file for all masks
     statistics: bool = False

@@ -53,6 +53,13 @@ class TaskInfo(BaseModel):
     task: str
     is_mr_task: bool
     image_type: Literal["CT", "MR"]
+    detected_modality: Annotated[
+        Literal["CT", "MR"] | None,
+        Field(description="What the file or its values show; null: they leave doubt."),
+    ]
+    forced: Annotated[
+        bool, Field(description="True: the image is of another modality; force=true overrode it.")
+    ]
     resolution: Literal["default", "fast", "fastest"]
 
 

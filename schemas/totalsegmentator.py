@@ -25,7 +25,7 @@ EXCLUSIVE = (
 
 
 class Arguments(BaseModel):
-    """Every documented parameter, with its documented default."""
+    """Every documented parameter, with its documented default, and what is beyond them."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -109,6 +109,9 @@ class Arguments(BaseModel):
         str | None,
         Field(description="Licence number for TotalSegmentator's licensed tasks." + LATER),
     ] = None
+    force: Annotated[
+        bool, Field(description="Segment although the image is not of the task's modality.")
+    ] = False
 
     robust_crop: Annotated[
         bool, Field(description="Find a task's region with the 3 mm model, not the 6 mm one.")

@@ -54,6 +54,7 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         folder=session.reach.writing(Path(arguments.output_dir)),
         options=_options(arguments),
         device=arguments.device if "device" in arguments.model_fields_set else session.device,
+        force=arguments.force,
         masks=not arguments.skip_saving,
         multilabel=arguments.multilabel,
         statistics=arguments.statistics,
@@ -163,7 +164,9 @@ def _task_info(outcome: Outcome) -> TaskInfo:
     return TaskInfo(
         task=plan.task,
         is_mr_task=modality == "MR",
-        image_type=outcome.findings.scan.modality or modality,
+        image_type=outcome.suits.detected or modality,
+        detected_modality=outcome.suits.detected,
+        forced=outcome.suits.forced,
         resolution=plan.resolution,
     )
 

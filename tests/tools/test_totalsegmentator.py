@@ -46,11 +46,30 @@ def test_the_result_is_the_documented_dictionary(call, session):
         "is_mr_task": False,
         "image_type": "CT",
         "resolution": "fastest",
+        "detected_modality": None,
+        "forced": False,
     }
     assert list(result.statistics or {}) == list(labels("total"))
     assert set(result.found) | set(result.not_found) == set(labels("total"))
     stored = json.loads(Path(result.statistics_file or "").read_text())
     assert stored == {name: s.model_dump() for name, s in (result.statistics or {}).items()}
+
+
+def test_a_forced_run_on_an_mr_says_what_the_image_is(call, session, tmp_path):
+    data = np.zeros((24, 24, 16), np.int16)
+    data[4:20, 4:20] = np.linspace(250, 800, 16**3).reshape(16, 16, 16)
+    nib.Nifti1Image(data, np.diag([4.0, 4.0, 4.0, 1.0])).to_filename(tmp_path / "mr.nii")
+    result = run(call(input_path=str(tmp_path / "mr.nii"), force=True), session)
+    assert result.task_info.model_dump() == {
+        "task": "total",
+        "is_mr_task": False,
+        "image_type": "MR",
+        "resolution": "fastest",
+        "detected_modality": "MR",
+        "forced": True,
+    }
+    assert "force=true" in result.warnings[0]
+    assert "looks like MR" in result.summary
 
 
 def test_nothing_is_reported_that_was_not_asked_for(call, session):
