@@ -170,8 +170,3 @@ def _built(task: Task) -> None:
             f"The task {task.name!r} is not available in this version of totalseg-mcp: "
             f"it still lacks {', '.join(lacking)}."
         )
-    if task.licence != "open":
-        raise NotReadyError(
-            f"The task {task.name!r} has {task.licence} weights, and licence numbers are not "
-            "handled in this version of totalseg-mcp."
-        )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.plan import Options
 
 
@@ -22,3 +23,4 @@ class Request:
     statistics: bool = False
     include_incomplete: bool = False
     preview: bool = False
+    licence: LicenceNumber | None = None  # None: the operator's, if the task needs one

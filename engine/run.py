@@ -19,6 +19,7 @@ from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.segment import Segmented, segment
 from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.supply import deliver, ordered, terms
 from totalseg_mcp.engine.tasks import Model, task_named
 from totalseg_mcp.engine.watch import clocked, stage, track
 
@@ -60,13 +61,13 @@ def run(request: Request, session: Session) -> Outcome:
     """
     began, reads = time.perf_counter(), session.weight_reads
     chosen = plan(request.options)
-    for model in chosen.needs:
-        session.store.find(model)
+    order = ordered(chosen, session, request.licence)
     leftovers = check(request.folder, file_names(request, chosen))
     with clocked() as seconds:
         with stage("read", 0.0, 0.05):
             scan = read(request.input_path, session.reach)
             _refuse_other_modality(scan, chosen)
+        deliver(order, session)
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
@@ -83,6 +84,7 @@ def run(request: Request, session: Session) -> Outcome:
         _nowhere(segmented, chosen),
         _whole(segmented, chosen),
         _beside(leftovers),
+        terms(chosen),
     )
     return Outcome(
         findings=findings,

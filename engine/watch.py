@@ -74,6 +74,11 @@ def allow_stop() -> None:
     _current.get().check()
 
 
+def note(fraction: float, detail: str) -> None:
+    """Note that `fraction` of the stage is done; for work that is no loop over items."""
+    _current.get().at(fraction, f": {detail}")
+
+
 @contextmanager
 def clocked() -> Iterator[dict[str, float]]:
     """The seconds spent in each stage, by name; a stage that comes twice adds up."""

@@ -4,8 +4,10 @@ import json
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
+from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.tasks import TASKS, unknown
 
 DEVICE = re.compile(r"cpu|mps|gpu(:\d+)?")
@@ -43,6 +45,18 @@ def _names(given: object) -> object:
     return [name.strip() for name in given.split(",") if name.strip()]
 
 
+def _licence(given: object) -> LicenceNumber | None:
+    """A licence number, or None for nothing; no error shows what was given."""
+    if given is None or isinstance(given, LicenceNumber):
+        return given
+    if not isinstance(given, str):
+        raise ValueError("A licence number is text of 18 characters.")
+    try:
+        return LicenceNumber(given) if given.strip() else None
+    except BadRequestError as error:
+        raise ValueError(str(error)) from None
+
+
 # The enum is what the model sees; the message of the check offers the nearest names.
 TaskName = Annotated[
     str, AfterValidator(_task), WithJsonSchema({"type": "string", "enum": list(TASKS)})
@@ -51,6 +65,12 @@ Device = Annotated[
     str,
     AfterValidator(_device),
     WithJsonSchema({"type": "string", "pattern": f"^({DEVICE.pattern})$"}),
+]
+# One validator for a number and for none, so that no branch of a union repeats the value.
+License = Annotated[
+    LicenceNumber | None,
+    PlainValidator(_licence),
+    WithJsonSchema({"anyOf": [{"type": "string", "writeOnly": True}, {"type": "null"}]}),
 ]
 Names = Annotated[
     list[str],

@@ -34,7 +34,6 @@ NOT_BUILT = (
     "radiomics",
     "crop_path",
     "nora_tag",
-    "license_number",
 )
 DEMONSTRATION = (
     "These results come from demonstration weights, trained on synthetic phantoms only: they "
@@ -63,6 +62,7 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         statistics=arguments.statistics,
         include_incomplete=arguments.stats_include_incomplete,
         preview=arguments.preview,
+        licence=arguments.license_number,
     )
     return _result(arguments, request, run_job(request, session), session)
 
