@@ -1,7 +1,7 @@
 """What is in an archive or a folder of models, and unpacking it without trusting it."""
 
+import lzma
 import os
-import shutil
 import stat
 import struct
 import zipfile
@@ -22,7 +22,9 @@ CHUNK = 2**20
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     struct.error,
+    OSError,
     EOFError,
     NotImplementedError,
     RuntimeError,
@@ -91,10 +93,16 @@ def unpack(wanted: Sequence[Entry], folder: Path) -> None:
     for entry in track(wanted, "file"):
         target = folder / entry.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _trouble(), entry.open() as source, target.open("xb") as file:
-            shutil.copyfileobj(source, file, CHUNK)
+        with target.open("xb") as file:
+            file.writelines(_content(entry))
             file.flush()
             os.fsync(file.fileno())
+
+
+def _content(entry: Entry) -> Iterator[bytes]:
+    with _trouble(), entry.open() as source:
+        while piece := source.read(CHUNK):
+            yield piece
 
 
 @contextmanager

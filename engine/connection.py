@@ -31,14 +31,10 @@ CONNECT_S = 10.0
 
 
 def opener(url: str, *, redirects: bool) -> OpenerDirector:
-    """What opens `url`: by HTTPS, or on this machine; a stop is allowed while it waits.
+    """What opens `url`, which is safe; a stop is allowed while it waits.
 
     The `timeout` it is opened with is that of a silent server.
-
-    Raises:
-        NotReadyError: `url` is neither.
     """
-    refuse_unsafe(url)
     handlers: list[BaseHandler] = [
         _Http(),
         _Https(context=ssl.create_default_context()),
@@ -55,7 +51,10 @@ def refuse_unsafe(url: str) -> None:
     Raises:
         NotReadyError: it is neither.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise NotReadyError("The address of the server of the weights is no URL.") from None
     if parts.hostname and parts.scheme == "https":
         return
     if parts.scheme == "http" and _is_here(parts.hostname or ""):

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request
 
-from totalseg_mcp.engine.connection import opener, shown
+from totalseg_mcp.engine.connection import opener, refuse_unsafe, shown
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.sources import Patience
 from totalseg_mcp.engine.watch import allow_stop, note
@@ -95,6 +95,7 @@ def _asked(
     url: str, body: bytes | None, patience: Patience, headers: dict[str, str]
 ) -> http.client.HTTPResponse:
     """The server's answer, which is one with a file in it."""
+    refuse_unsafe(url)
     kind = {"Content-Type": "application/json"} if body else {}
     always = {"User-Agent": "totalseg-mcp", "Accept-Encoding": "identity"}
     request = Request(url, data=body, headers={**always, **kind, **headers})
@@ -109,6 +110,8 @@ def _asked(
         raise NotReadyError(f"{shown(url)} cannot be fetched: HTTP status {error.code}.") from None
     except (OSError, http.client.HTTPException) as error:
         raise _InterruptedError(str(error)) from error
+    except ValueError as error:
+        raise NotReadyError(f"{shown(url)} leads to no address ({error}).") from error
     if answer.status not in (200, 206):
         answer.close()
         raise NotReadyError(f"{shown(url)} cannot be fetched: HTTP status {answer.status}.")

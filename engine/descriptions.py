@@ -1,0 +1,126 @@
+"""The dataset.json and plans.json of a model: read, and found fit to run a network by."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
+
+from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.tasks import Model
+
+Axes = Annotated[list[Literal[0, 1, 2]], Field(min_length=3, max_length=3)]
+Voxels = Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
+Millimetres = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)]
+Scheme = Literal[
+    "CTNormalization",
+    "ZScoreNormalization",
+    "NoNormalization",
+    "RescaleTo01Normalization",
+    "RGBTo01Normalization",
+]
+
+
+class Dataset(BaseModel):
+    """What is used of dataset.json."""
+
+    channel_names: Annotated[dict[str, str], Field(min_length=1)]
+
+
+class Intensities(BaseModel):
+    """What CTNormalization uses of a channel's statistics."""
+
+    mean: float
+    std: float
+    percentile_00_5: float
+    percentile_99_5: float
+
+
+class Plans(BaseModel):
+    """What is used of plans.json, beside the configuration; old plans say "by modality"."""
+
+    transpose_forward: Axes
+    transpose_backward: Axes
+    intensities: Annotated[
+        dict[str, Intensities],
+        Field(
+            validation_alias=AliasChoices(
+                "foreground_intensity_properties_per_channel",
+                "foreground_intensity_properties_by_modality",
+            )
+        ),
+    ]
+
+
+class Architecture(BaseModel):
+    """Which network, as nnU-Net builds it."""
+
+    network_class_name: str
+    arch_kwargs: dict[str, Any]
+    required: Annotated[list[str], Field(validation_alias="_kw_requires_import")]
+
+
+class Configuration(BaseModel):
+    """What is used of a configuration, once what it inherits is filled in."""
+
+    patch_size: Voxels
+    spacing: Millimetres
+    normalization_schemes: list[Scheme]
+    use_mask_for_norm: list[bool]
+    preprocessor_name: Literal["DefaultPreprocessor"]
+    architecture: Architecture
+    resampling_fn_data: str
+    resampling_fn_data_kwargs: dict[str, Any]
+    resampling_fn_probabilities: str
+    resampling_fn_probabilities_kwargs: dict[str, Any]
+
+
+def described(
+    folder: Path, model: Model
+) -> tuple[PlansManager, ConfigurationManager, dict[str, Any]]:
+    """The plans, the model's configuration in them, and dataset.json.
+
+    Raises:
+        NotReadyError: a file is not JSON, or lacks what the network needs.
+    """
+    dataset, plans = folder / "dataset.json", folder / "plans.json"
+    dataset_content = _read(dataset, Dataset)
+    manager = PlansManager(_read(plans, Plans))
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected old nnU-Net plans format")
+            configuration = manager.get_configuration(model.configuration)
+        TypeAdapter(Configuration).validate_python(configuration.configuration)
+    except ValidationError as error:
+        raise _unfit(plans, f"configurations.{model.configuration}.{_first(error)}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = f"its configuration {model.configuration} is missing or broken ({error})"
+        raise _unfit(plans, reason) from error
+    return manager, configuration, dataset_content
+
+
+def _read(file: Path, kind: type[BaseModel]) -> dict[str, Any]:
+    """The content of a JSON file, which has what `kind` asks for."""
+    try:
+        content: dict[str, Any] = json.loads(file.read_bytes())
+        TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        raise _unfit(file, _first(error)) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unfit(file, f"it is not JSON ({error})") from error
+    return content
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong, and where."""
+    detail = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
+
+
+def _unfit(file: Path, why: str) -> NotReadyError:
+    return NotReadyError(
+        f"{file} does not describe a network that can run: {why}. Remove its folder and fetch the "
+        "published weights again."
+    )
