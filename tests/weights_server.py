@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+from totalseg_mcp.engine.pins import LOCK_FILE
 from totalseg_mcp.engine.sources import Patience, Sources
 from totalseg_mcp.engine.tasks import MODELS
 
@@ -56,7 +58,7 @@ def answering(*answers: Answer) -> Iterator[Server]:
             except (BrokenPipeError, ConnectionResetError):
                 self.close_connection = True  # the client has had enough
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815 (the name is http.server's)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -91,7 +93,12 @@ def sending(
     return answer
 
 
-def shelf(content: bytes, tag: str = '"one"', cut: int | None = None) -> Answer:
+def shelf(
+    content: bytes,
+    tag: str = '"one"',
+    cut: int | None = None,
+    pause: Callable[[], object] = lambda: None,
+) -> Answer:
     """Send `content`, or the part that was asked for, as RFC 9110 has it; no more than `cut`."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -100,9 +107,8 @@ def shelf(content: bytes, tag: str = '"one"', cut: int | None = None) -> Answer:
         start = int(asked[1]) if asked and same else 0
         rest = content[start:]
         place = {"Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}
-        sending(
-            rest[:cut], len(rest), 206 if start else 200, ETag=tag, **(place if start else {})
-        )(handler)
+        status, headers = (206, place) if start else (200, {})
+        sending(rest[:cut], len(rest), status, pause, ETag=tag, **headers)(handler)
 
     return answer
 
@@ -135,3 +141,14 @@ def from_(server: Server, **changes: object) -> Sources:
     return Sources(**{**known, **changes})
 
 
+def in_use(root: Path) -> dict[str, bytes]:
+    """What a job could find below `root`, with its receipts."""
+    hidden = (".totalseg-mcp", LOCK_FILE, f".{LOCK_FILE}.guard")
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and path.relative_to(root).parts[0] not in hidden
+    }
+
+
+ARCHIVE = zipped(FILES)
