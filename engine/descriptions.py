@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.tasks import Model
@@ -44,7 +44,7 @@ class Plans(BaseModel):
     transpose_forward: Axes
     transpose_backward: Axes
     intensities: Annotated[
-        dict[str, Intensities],
+        dict[str, dict[str, Any]],
         Field(
             validation_alias=AliasChoices(
                 "foreground_intensity_properties_per_channel",
@@ -92,7 +92,9 @@ def described(
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Detected old nnU-Net plans format")
             configuration = manager.get_configuration(model.configuration)
-        TypeAdapter(Configuration).validate_python(configuration.configuration)
+        used = Configuration.model_validate(configuration.configuration)
+        _try_channels(used, manager, dataset_content)
+        _ = configuration.resampling_fn_data, configuration.resampling_fn_probabilities
     except ValidationError as error:
         raise _unfit(plans, f"configurations.{model.configuration}.{_first(error)}") from None
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -101,11 +103,22 @@ def described(
     return manager, configuration, dataset_content
 
 
+def _try_channels(used: Configuration, plans: PlansManager, dataset: dict[str, Any]) -> None:
+    """Look up what every channel is normalised by; raises as dictionaries and models do."""
+    schemes = zip(
+        dataset["channel_names"], used.normalization_schemes, used.use_mask_for_norm, strict=True
+    )
+    for number, (_, scheme, _) in enumerate(schemes):
+        measured = plans.foreground_intensity_properties_per_channel[str(number)]
+        if scheme == "CTNormalization":
+            Intensities.model_validate(measured)
+
+
 def _read(file: Path, kind: type[BaseModel]) -> dict[str, Any]:
     """The content of a JSON file, which has what `kind` asks for."""
     try:
         content: dict[str, Any] = json.loads(file.read_bytes())
-        TypeAdapter(kind).validate_python(content)
+        kind.model_validate(content)
     except ValidationError as error:
         raise _unfit(file, _first(error)) from None
     except (OSError, ValueError, RecursionError) as error:

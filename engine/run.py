@@ -64,7 +64,7 @@ def run(request: Request, session: Session) -> Outcome:
     order = ordered(chosen, session, request.licence)
     leftovers = check(request.folder, file_names(request, chosen))
     with clocked() as seconds:
-        with stage("read", 0.0, 0.05):
+        with stage("read", 0.0, 0.04):
             scan = read(request.input_path, session.reach)
             _refuse_other_modality(scan, chosen)
         deliver(order, session)

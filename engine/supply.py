@@ -53,7 +53,7 @@ def deliver(order: Order, session: Session) -> None:
         return
     from totalseg_mcp.engine.fetch import fetch
 
-    with stage("fetch weights", 0.05, 0.06):
+    with stage("fetch weights", 0.04, 0.05):
         for model in track(order.models, "model"):
             fetch(model, session.store.roots[0], session.sources, order.number)
 
