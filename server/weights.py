@@ -26,7 +26,8 @@ LICENCES: Mapping[str, str] = {
 }
 LEGEND = """
 here: all its models are there. fetchable: `totalseg-mcp weights fetch` gets what is missing.
-licensed: it gets that for a licence number only. unavailable: this version cannot run the task.
+licensed: it gets that for a licence number only. unavailable: it cannot be had, being offline,
+or this version cannot run the task.
 A task under "licence number" runs only with one: free for non-commercial use at
 https://backend.totalsegmentator.com/license-academic/. CC BY-NC 4.0: not for commercial use.
 """
@@ -90,7 +91,11 @@ def verify_weights(root: Path | None, sources: Sources) -> int:
 def list_weights(root: Path | None, sources: Sources) -> int:
     """Show, for every task and resolution, how it stands with its weights."""
     store = Store((root or _root(),))
-    rows = [row(task, resolution, store) for task in TASKS.values() for resolution in task.models]
+    rows = [
+        row(task, resolution, store, offline=sources.offline)
+        for task in TASKS.values()
+        for resolution in task.models
+    ]
     lines = [f"{r.name:<32}{r.status:<13}{r.licence:<16}{r.detail}" for r in rows]
     return _say([f"In {root or _root()}:", *lines, LEGEND.rstrip()])
 
@@ -100,8 +105,8 @@ def show_path(root: Path | None) -> int:
     return _say([str(root or _root())])
 
 
-def row(task: Task, resolution: Resolution, store: Store) -> Row:
-    """How it stands with the weights of `task`."""
+def row(task: Task, resolution: Resolution, store: Store, *, offline: bool = False) -> Row:
+    """How it stands with the weights of `task`; `offline`, nothing can be had."""
     name, licence = f"{task.name}{FLAGS[resolution]}", LICENCES[task.licence]
     try:
         needed = dict.fromkeys(plan(Options(task.name, resolution)).needs)
@@ -111,13 +116,15 @@ def row(task: Task, resolution: Resolution, store: Store) -> Row:
     status: Status = "fetchable" if lacking else "here"
     if any(model.release is None for model in lacking):
         status = "licensed"
+    if lacking and offline:
+        status = "unavailable"
     return Row(name, status, licence, f"{len(needed) - len(lacking)} of {len(needed)} models")
 
 
 @contextmanager
 def _shown(what: str) -> Iterator[None]:
     """Show the progress of what is done inside."""
-    bar = Bar()
+    bar = Bar(sys.stdout)
     try:
         with watching(Watch(bar.show, lambda: None)), stage(what, 0.0, 1.0):
             yield
