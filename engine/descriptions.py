@@ -26,7 +26,7 @@ Scheme = Literal[
 class Dataset(BaseModel):
     """What is used of dataset.json."""
 
-    channel_names: Annotated[dict[str, str], Field(min_length=1)]
+    channel_names: Annotated[dict[str, Any], Field(min_length=1)]
 
 
 class Intensities(BaseModel):
@@ -69,7 +69,7 @@ class Configuration(BaseModel):
     spacing: Millimetres
     normalization_schemes: list[Scheme]
     use_mask_for_norm: list[bool]
-    preprocessor_name: Literal["DefaultPreprocessor"]
+    preprocessor_name: str
     architecture: Architecture
     resampling_fn_data: str
     resampling_fn_data_kwargs: dict[str, Any]
@@ -95,6 +95,8 @@ def described(
         used = Configuration.model_validate(configuration.configuration)
         _try_channels(used, manager, dataset_content)
         _ = configuration.resampling_fn_data, configuration.resampling_fn_probabilities
+        if configuration.preprocessor_class is None:
+            raise ValueError(f"there is no {used.preprocessor_name}")
     except ValidationError as error:
         raise _unfit(plans, f"configurations.{model.configuration}.{_first(error)}") from None
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
