@@ -76,7 +76,7 @@ def refuse_other_archive(lock: Path, model: Model, sha256: str) -> None:
 def refuse_other_files(lock: Path, model: Model, files: Mapping[str, str]) -> None:
     """Raises NotReadyError: the lock file has other digests for this model's files."""
     known = pinned(lock).get(model.folder)
-    for name in differing(known.files, files) if known else ():
+    for name in differing(known.files, files) if known and known.files else ():
         has = f"{name} of model {model.dataset} has"
         raise NotReadyError(_differs(has, files.get(name, "nothing"), lock))
 

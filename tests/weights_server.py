@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from ssl import SSLContext
 
 from totalseg_mcp.engine.pins import LOCK_FILE
 from totalseg_mcp.engine.sources import Patience, Sources
@@ -46,7 +47,7 @@ class Server:
 
 
 @contextmanager
-def answering(*answers: Answer) -> Iterator[Server]:
+def answering(*answers: Answer, tls: SSLContext | None = None) -> Iterator[Server]:
     """A server that gives these answers in turn, and the last one ever after."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -65,7 +66,10 @@ def answering(*answers: Answer) -> Iterator[Server]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        known = Server(f"http://127.0.0.1:{server.server_port}")
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        scheme = "https" if tls else "http"
+        known = Server(f"{scheme}://127.0.0.1:{server.server_port}")
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield known
         server.shutdown()

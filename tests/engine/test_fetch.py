@@ -150,6 +150,15 @@ def test_what_was_pinned_is_compared_ever_after(tmp_path, own):
     assert str(lock or other / LOCK_FILE) in told
 
 
+def test_a_pin_of_the_archive_alone_is_enough_to_compare_and_is_completed(tmp_path):
+    lock = tmp_path / LOCK_FILE
+    lock.write_text(json.dumps({MODEL.folder: {"sha256": SHA256}}))
+    with answering(shelf(zipped(TURNED), tag='"2"'), shelf(ARCHIVE)) as server:
+        assert "another SHA-256" in refusal(tmp_path, from_(server))
+        fetch(MODEL, tmp_path, from_(server))
+    assert pinned(lock)[MODEL.folder].files == DIGESTS
+
+
 def test_a_lock_file_that_is_none_is_refused_and_stays(tmp_path):
     (tmp_path / LOCK_FILE).write_text('{"Dataset298": 5}')
     with answering(shelf(ARCHIVE)) as server:
