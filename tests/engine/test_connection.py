@@ -90,9 +90,11 @@ def test_https_does_not_lead_to_http_on_this_machine(tls, trusted, tmp_path):
 
 
 def test_https_leads_to_https(tls, trusted, tmp_path):
-    with answering(shelf(CONTENT), tls=tls) as there:
-        with answering(redirecting(there.url), tls=tls) as server:
-            download(server.url, tmp_path / "a", ONCE)
+    with (
+        answering(shelf(CONTENT), tls=tls) as there,
+        answering(redirecting(there.url), tls=tls) as server,
+    ):
+        download(server.url, tmp_path / "a", ONCE)
     assert (tmp_path / "a").read_bytes() == CONTENT
 
 
