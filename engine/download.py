@@ -19,7 +19,7 @@ from urllib.request import Request
 from totalseg_mcp.engine.connection import opener, refuse_unsafe, shown
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.sources import Patience
-from totalseg_mcp.engine.watch import allow_stop, note
+from totalseg_mcp.engine.watch import advance, allow_stop
 
 CHUNK = 2**20
 LEAST_BYTES = 2**14  # within the time of silence that is allowed; less is as good as nothing
@@ -144,7 +144,7 @@ def _receive(
             if have > (size or MOST_BYTES):
                 raise NotReadyError("The server sends more than a model has; it is not used.")
             file.write(chunk)
-            note(have / size if size else 0.0, f"{have / 2**20:.1f}{total} MiB")
+            advance(have / size if size else 0.0, f"{have / 2**20:.1f}{total} MiB")
     if size and have < size:
         raise _InterruptedError(f"it came only in part, {have:,} of {size:,} bytes")
 

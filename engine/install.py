@@ -20,7 +20,7 @@ from totalseg_mcp.engine.pins import (
 )
 from totalseg_mcp.engine.sources import Sources
 from totalseg_mcp.engine.tasks import Model
-from totalseg_mcp.engine.watch import note, stage
+from totalseg_mcp.engine.watch import advance, stage
 from totalseg_mcp.engine.weights import Store
 
 WORKPLACE = ".totalseg-mcp"  # below the root: locks, and what is not complete yet
@@ -56,7 +56,7 @@ def site(model: Model, root: Path, sources: Sources) -> Iterator[Site]:
         try:
             lock.acquire(timeout=TURN_S)
         except Timeout:
-            note(0.0, f"model {model.dataset}: another process is at it")
+            advance(0.0, f"model {model.dataset}: another process is at it")
     try:
         chosen.folder.mkdir(exist_ok=True)
         yield chosen

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from totalseg_mcp.engine.licence import LicenceNumber
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +23,6 @@ class Request:
     statistics: bool = False
     include_incomplete: bool = False
     preview: bool = False
+    crop_path: Path | None = None  # a mask of where to look, or a folder of masks
+    saving_threads: int = 1
     licence: LicenceNumber | None = None  # None: the operator's, if the task needs one

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +10,12 @@ import numpy as np
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import read
+from totalseg_mcp.engine.files.landmarks import read_landmarks
+from totalseg_mcp.engine.files.nifti import header_of
 from totalseg_mcp.engine.files.outputs import check, staged
+from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.image.split import FEWEST
+from totalseg_mcp.engine.landmarks import Landmarks
 from totalseg_mcp.engine.measure.statistics import Measurement, statistics
 from totalseg_mcp.engine.plan import Plan, plan
 from totalseg_mcp.engine.products import Findings, asked, file_names
@@ -21,7 +25,7 @@ from totalseg_mcp.engine.segment import Segmented, segment
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.supply import deliver, ordered, terms
 from totalseg_mcp.engine.tasks import Model, task_named
-from totalseg_mcp.engine.watch import clocked, stage, track
+from totalseg_mcp.engine.watch import clocked, noted, stage, track
 
 if TYPE_CHECKING:
     import torch
@@ -42,6 +46,7 @@ class Outcome:
     seconds: Mapping[str, float]
     weight_reads: int
     device: str
+    notes: tuple[str, ...] = ()
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -63,7 +68,7 @@ def run(request: Request, session: Session) -> Outcome:
     chosen = plan(request.options)
     order = ordered(chosen, session, request.licence)
     leftovers = check(request.folder, file_names(request, chosen))
-    with clocked() as seconds:
+    with clocked() as seconds, noted() as notes:
         with stage("read", 0.0, 0.04):
             scan = read(request.input_path, session.reach)
             _refuse_other_modality(scan, chosen)
@@ -71,7 +76,10 @@ def run(request: Request, session: Session) -> Outcome:
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
-            segmented = segment(scan.volume, chosen, lambda model: _network(model, session, device))
+            given = _landmarks(request, chosen, scan, session)
+            segmented = segment(
+                scan.volume, chosen, lambda model: _network(model, session, device), given
+            )
         with stage("measure", 0.85, 0.88):
             findings = _findings(request, chosen, scan, segmented)
         with stage("write", 0.88, 1.0):
@@ -80,6 +88,7 @@ def run(request: Request, session: Session) -> Outcome:
     told = (
         *scan.notes,
         why_not,
+        _note(chosen),
         _doubtful(scan, chosen),
         _nowhere(segmented, chosen),
         _whole(segmented, chosen),
@@ -93,6 +102,7 @@ def run(request: Request, session: Session) -> Outcome:
         seconds=seconds,
         weight_reads=session.weight_reads - reads,
         device=str(device),
+        notes=tuple(notes),
     )
 
 
@@ -130,16 +140,28 @@ def _network(model: Model, session: Session, device: "torch.device") -> "Network
         return session.network(model, device)
 
 
+def _landmarks(request: Request, chosen: Plan, scan: Scan, session: Session) -> Landmarks | None:
+    """The caller's own masks of where to look, if there are any."""
+    if request.crop_path is None or chosen.region is None:
+        return None
+    keep = chosen.region.keep.to if chosen.region.keep else ()
+    grid = scan.volume.grid
+    return read_landmarks(request.crop_path, chosen.region.to, keep, grid, session.reach)
+
+
 def _findings(request: Request, chosen: Plan, scan: Scan, segmented: Segmented) -> Findings:
     """The labels, and what was measured on the grid that TotalSegmentator measures on."""
+    if chosen.lowres:  # the labels are on the model's grid, in the scan's order of axes
+        image = reorient(segmented.model_image, scan.volume.grid.axcodes)
+        scan = replace(scan, volume=image, header=header_of(image.grid))
     labels, image = segmented.labels, scan.volume
-    if chosen.measured_on == "model":
+    if chosen.measured_on == "model" and not chosen.lowres:
         labels, image = segmented.model_labels, segmented.model_image
     measured: dict[str, Measurement] = {}
     if request.statistics:
         measured = statistics(labels, image, request.include_incomplete)
     wanted = {name: measured[name] for name in chosen.wanted if name in measured}
-    return Findings(chosen, scan, segmented.labels, wanted)
+    return Findings(chosen, scan, segmented.labels, wanted, request.saving_threads)
 
 
 def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
@@ -154,10 +176,17 @@ def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
     return tuple(request.folder / name for name in names)
 
 
+def _note(chosen: Plan) -> str | None:
+    note = task_named(chosen.task).note
+    return f"The task {chosen.task!r}: {note}" if note else None
+
+
 def _nowhere(segmented: Segmented, chosen: Plan) -> str | None:
     if segmented.region_found or chosen.region is None:
         return None
     some = ", ".join(chosen.region.to[:5])
+    if chosen.region.plan is None:
+        return "Nothing was segmented: the masks in crop_path are empty."
     return (
         f"Nothing was segmented: a rough model found none of the structures to look near ({some}). "
         "They may be outside the scan; check with fast=true and no roi_subset."

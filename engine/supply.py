@@ -70,9 +70,11 @@ def terms(chosen: Plan) -> str | None:
 
 
 def _tasks(chosen: Plan) -> Iterator[Task]:
+    """The task, and those that serve it."""
     yield task_named(chosen.task)
-    if chosen.region:
-        yield from _tasks(chosen.region.plan)
+    for other in (chosen.region, chosen.refinement):
+        if other and other.plan:
+            yield from _tasks(other.plan)
 
 
 def _refuse_without(number: LicenceNumber | None, task: Task) -> None:

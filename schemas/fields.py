@@ -4,12 +4,13 @@ import json
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.tasks import TASKS, unknown
 
+SMALL_BLOBS_MM3 = 200.0  # what TotalSegmentator 2.18.0 removes unless told otherwise
 DEVICE = re.compile(r"cpu|mps|gpu(:\d+)?")
 
 
@@ -57,6 +58,17 @@ def _licence(given: object) -> LicenceNumber | None:
         raise ValueError(str(error)) from None
 
 
+def _small_blobs(given: object) -> object:
+    """A size in mm³, from that, or from yes or no.
+
+    >>> _small_blobs(True), _small_blobs(False), _small_blobs(350)
+    (200.0, None, 350)
+    """
+    if isinstance(given, bool):
+        return SMALL_BLOBS_MM3 if given else None
+    return given
+
+
 # The enum is what the model sees; the message of the check offers the nearest names.
 TaskName = Annotated[
     str, AfterValidator(_task), WithJsonSchema({"type": "string", "enum": list(TASKS)})
@@ -76,4 +88,9 @@ Names = Annotated[
     list[str],
     BeforeValidator(_names),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+SmallBlobs = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
+    BeforeValidator(_small_blobs),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "exclusiveMinimum": 0}]}),
 ]

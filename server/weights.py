@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from totalseg_mcp.engine.audit import audit
-from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.fetch import bring, fetch
-from totalseg_mcp.engine.plan import Options, plan
+from totalseg_mcp.engine.options import Options
+from totalseg_mcp.engine.plan import plan
 from totalseg_mcp.engine.sources import Sources
 from totalseg_mcp.engine.tasks import TASKS, Resolution, Task
 from totalseg_mcp.engine.watch import Watch, stage, track, watching
@@ -26,8 +26,7 @@ LICENCES: Mapping[str, str] = {
 }
 LEGEND = """
 here: all its models are there. fetchable: `totalseg-mcp weights fetch` gets what is missing.
-licensed: it gets that for a licence number only. unavailable: it cannot be had, being offline,
-or this version cannot run the task.
+licensed: it gets that for a licence number only. unavailable: it cannot be had, being offline.
 A task under "licence number" runs only with one: free for non-commercial use at
 https://backend.totalsegmentator.com/license-academic/. CC BY-NC 4.0: not for commercial use.
 """
@@ -108,10 +107,7 @@ def show_path(root: Path | None) -> int:
 def row(task: Task, resolution: Resolution, store: Store, *, offline: bool = False) -> Row:
     """How it stands with the weights of `task`; `offline`, nothing can be had."""
     name, licence = f"{task.name}{FLAGS[resolution]}", LICENCES[task.licence]
-    try:
-        needed = dict.fromkeys(plan(Options(task.name, resolution)).needs)
-    except NotReadyError as error:
-        return Row(name, "unavailable", licence, str(error))
+    needed = dict.fromkeys(plan(Options(task.name, resolution)).needs)
     lacking = [model for model in needed if not store.has(model)]
     status: Status = "fetchable" if lacking else "here"
     if any(model.release is None for model in lacking):

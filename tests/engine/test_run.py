@@ -11,7 +11,7 @@ from totalseg_mcp.engine.errors import (
     MissingWeightsError,
     OutputInTheWayError,
 )
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import run
 from totalseg_mcp.engine.session import Session
@@ -54,8 +54,12 @@ def test_the_label_map_holds_the_same_as_the_masks(request_, session, tmp_path):
 def test_without_masks_only_what_was_asked_for_is_written(request_, session):
     asked = replace(request_, masks=False, statistics=True, include_incomplete=True, preview=True)
     outcome = run(asked, session)
-    assert names_in(request_.folder) == {"statistics.json", "preview.png"}
-    assert {file.name for file in outcome.files} == {"statistics.json", "preview.png"}
+    assert names_in(request_.folder) == {"statistics.json", "statistics.csv", "preview.png"}
+    assert {file.name for file in outcome.files} == {
+        "statistics.json",
+        "statistics.csv",
+        "preview.png",
+    }
     volumes = {name: m.volume_mm3 for name, m in outcome.findings.measurements.items()}
     voxel_mm3 = 3.1 * 3.4 * 5.0
     counts = np.bincount(outcome.findings.labels.data.ravel(), minlength=118)

@@ -12,7 +12,8 @@ from weights_server import MODEL, NUMBER, answering, failing, from_, sending, sh
 
 from totalseg_mcp.engine.errors import BadImageError, MissingWeightsError, NotReadyError
 from totalseg_mcp.engine.licence import LicenceNumber
-from totalseg_mcp.engine.plan import Options, plan
+from totalseg_mcp.engine.options import Options
+from totalseg_mcp.engine.plan import plan
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import run
 from totalseg_mcp.engine.session import Session

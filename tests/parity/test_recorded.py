@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import Outcome, run
 from totalseg_mcp.engine.session import Session

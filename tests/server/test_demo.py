@@ -47,6 +47,8 @@ def result():
             "heart": _row(0.0, None, present=False, complete=None),
         },
         statistics_file="/out/statistics.json",
+        statistics_csv="/out/statistics.csv",
+        nora_tag=None,
         statistics_grid="scan",
         task_info={
             "task": "total",

@@ -58,9 +58,9 @@ def test_the_list_leaves_no_task_out(weights):
     _, lines = weights("list")
     shown = rows(lines)
     assert set(shown) == {f"{t.name}{FLAGS[r]}" for t in TASKS.values() for r in t.models}
-    assert {row[0] for row in shown.values()} <= {"fetchable", "licensed", "unavailable"}
-    for name in (name for name, row in shown.items() if row[0] == "unavailable"):
-        assert "not available in this version" in shown[name][2]
+    assert {row[0] for row in shown.values()} == {"fetchable", "licensed"}
+    licensed = {name for name, row in shown.items() if row[0] == "licensed"}
+    assert licensed == {name for name, task in TASKS.items() if task.licence == "commercial"}
 
 
 def test_offline_nothing_is_said_to_be_fetchable(weights, tmp_path):
