@@ -91,14 +91,21 @@ class _SafeRedirects(HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> Request | None:
+        refuse_unsafe(newurl)
+        if req.type == "https" and urlsplit(newurl).scheme != "https":
+            raise NotReadyError(f"{shown(req.full_url)} leads away from HTTPS: not followed.")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    def http_error_302(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage
+    ) -> http.client.HTTPResponse | None:
         try:
-            refuse_unsafe(newurl)
-            if req.type == "https" and urlsplit(newurl).scheme != "https":
-                raise NotReadyError(f"{shown(req.full_url)} leads away from HTTPS: not followed.")
-        except NotReadyError:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except (NotReadyError, ValueError):
             fp.close()
             raise
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 class _NoRedirects(HTTPRedirectHandler):
