@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.options import Options
 
 
@@ -25,3 +26,4 @@ class Request:
     preview: bool = False
     crop_path: Path | None = None  # a mask of where to look, or a folder of masks
     saving_threads: int = 1
+    licence: LicenceNumber | None = None  # None: the operator's, if the task needs one

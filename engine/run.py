@@ -23,6 +23,7 @@ from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.segment import Segmented, segment
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.suitability import Suitability, suitability
+from totalseg_mcp.engine.supply import deliver, ordered, terms
 from totalseg_mcp.engine.tasks import Model, task_named
 from totalseg_mcp.engine.watch import clocked, noted, stage, track
 
@@ -65,11 +66,10 @@ def run(request: Request, session: Session) -> Outcome:
     chosen = plan(request.options)
     leftovers = check(request.folder, file_names(request, chosen))
     with clocked() as seconds, noted() as notes:
-        with stage("read", 0.0, 0.05):
+        with stage("read", 0.0, 0.04):
             scan = read(request.input_path, session.reach)
             suits = suitability(scan, task_named(chosen.task), request.force)
-        for model in chosen.needs:  # after the task proved right: its weights may not be needed
-            session.store.find(model)
+        deliver(ordered(chosen, session, request.licence), session)
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
@@ -90,6 +90,7 @@ def run(request: Request, session: Session) -> Outcome:
         _nowhere(segmented, chosen),
         _whole(segmented, chosen),
         _beside(leftovers),
+        terms(chosen),
     )
     return Outcome(
         findings=findings,

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from totalseg_mcp.schemas.fields import Device, Names, SmallBlobs, TaskName
+from totalseg_mcp.schemas.fields import Device, License, Names, SmallBlobs, TaskName
 from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
@@ -27,7 +27,7 @@ EXCLUSIVE = (
 class Arguments(BaseModel):
     """Every documented parameter, with its documented default, and what is beyond them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     input_path: Annotated[
         str, Field(description="Absolute path of a CT/MR NIfTI image or a folder of DICOM slices.")
@@ -106,8 +106,8 @@ class Arguments(BaseModel):
     quiet: Annotated[bool, Field(description="Leave command_output empty.")] = False
     verbose: Annotated[bool, Field(description="More detail in command_output.")] = False
     license_number: Annotated[
-        str | None,
-        Field(description="Licence number for TotalSegmentator's licensed tasks." + LATER),
+        License,
+        Field(description="Licence number, 18 characters; only licensed tasks need one."),
     ] = None
     force: Annotated[
         bool, Field(description="Segment although the image is not of the task's modality.")

@@ -30,7 +30,6 @@ from totalseg_mcp.tools.tool import Tool
 NOT_BUILT = (
     "output_type",
     "radiomics",
-    "license_number",
 )
 DEMONSTRATION = (
     "These results come from demonstration weights, trained on synthetic phantoms only: they "
@@ -60,6 +59,7 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         statistics=arguments.statistics,
         include_incomplete=arguments.stats_include_incomplete,
         preview=arguments.preview,
+        licence=arguments.license_number,
         crop_path=session.reach.reading(Path(arguments.crop_path)) if arguments.crop_path else None,
         saving_threads=threads(arguments.nr_threads_saving),
     )
