@@ -1,0 +1,1 @@
+collect_ignore = ["reference.py"]  # runs in the reference program's environment
