@@ -25,6 +25,7 @@ class Case:
     """One run: a task on a scan, with the options that are not at their defaults.
 
     `masks` are the files to compare where they overlap; else the label map is compared.
+    `note` is what a reader of the comparison should know.
     """
 
     name: str
@@ -32,6 +33,12 @@ class Case:
     scan: str
     options: Mapping[str, Any] = field(default_factory=dict)
     masks: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What the run asks for, by the names of the engine's options."""
+        return {"task": self.task, **self.options}
 
     @property
     def recording(self) -> Path:
@@ -48,9 +55,9 @@ def usual_scan(task: str) -> str:
 def _listed(name: str, entry: dict[str, Any]) -> Case:
     task = entry.pop("task", "total")
     scan = entry.pop("scan", usual_scan(task))
-    masks = tuple(entry.pop("masks", ()))
+    masks, note = tuple(entry.pop("masks", ())), entry.pop("note", "")
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()}
-    return Case(name, task, scan, options, masks)
+    return Case(name, task, scan, options, masks, note)
 
 
 def _cases() -> dict[str, Case]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from parity.cases import FOLDER, Case
 from parity.scans import file_of
 from parity.stand_ins import make_stand_in, stored_heads
 
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.plan import Options, plan
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import run
 from totalseg_mcp.engine.session import Session
@@ -56,12 +57,24 @@ def stand_ins(root: Path) -> Store:
     return Store((root,))
 
 
+def refusal(asked: Mapping[str, Any]) -> str | None:
+    """Why this version cannot do what is `asked`, by the names of `Options`; None where it can."""
+    unknown = set(asked) - {field.name for field in fields(Options)}
+    if unknown:
+        return f"there is no option {', '.join(sorted(unknown))}"
+    try:
+        plan(Options(**asked))
+    except NotReadyError as error:
+        return str(error)
+    return None
+
+
 def compare(case: Case, store: Store, folder: Path) -> Comparison:
     """Run `case` on the CPU, into `folder`, and lay the recording beside it."""
     request = Request(
         file_of(case.scan),
         folder,
-        Options(case.task, **case.options),
+        Options(**case.asked),
         device="cpu",
         multilabel=not case.masks,
     )

@@ -2,7 +2,7 @@
 
 Installs the reference program in an environment of its own, runs it on the stored scans with the
 stand-in models, without any network, and stores its label maps and what is known about them. It
-takes about half an hour. With `--python PATH` an existing environment is used, with `--only NAME ...`
+takes about half an hour. With `--python PATH` an existing environment is used, with `--only NAME`
 those runs alone are made; with `--work DIR` an interrupted recording goes on where it stopped.
 """
 
