@@ -32,7 +32,7 @@ from totalseg_mcp.engine.volume import Volume
 
 ROUGH_FIRST = (298, 297, 300, 852, 115)
 ABSENT = "prostate"  # not found by the rough models, to have an empty crop
-BACKGROUND = {803: 0.85, 299: 0.3, 597: 0.3}  # shares; elsewhere:
+BACKGROUND = {803: 0.85, 299: 0.3, 597: 0.3, 301: 0.1}  # shares; elsewhere:
 USUAL_BACKGROUND = 0.6
 MIDDLE = (0.25, 0.75)  # of each axis: where the structures lie that are cropped to
 # Voxels of a structure that is cropped to: about a millilitre, a pair of teeth, or half a body.
