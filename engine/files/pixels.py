@@ -1,11 +1,11 @@
 """The values of DICOM slices, in real units."""
 
 from collections.abc import Iterator, Sequence
-from io import BytesIO
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import iter_pixels
 
@@ -14,6 +14,12 @@ from totalseg_mcp.engine.files import checks, codecs
 from totalseg_mcp.engine.files.slices import Slice, understood
 from totalseg_mcp.engine.files.sources import Source
 from totalseg_mcp.engine.watch import track
+
+PIXELS = [
+    *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation"),
+    *("PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    *("PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
+]
 
 
 def voxels(slices: Sequence[Slice]) -> NDArray[Any]:
@@ -65,16 +71,9 @@ def _stored(slices: Sequence[Slice]) -> Iterator[tuple[int, NDArray[np.int64]]]:
         own = slices[numbers[0]]
         plugin = codecs.LABEL if codecs.is_available(own.packing) else ""
         frames = [slices[k].frame for k in numbers]
-        with understood(source), _opened(source) as stream:
-            decoded = iter_pixels(stream, indices=frames, decoding_plugin=plugin)
+        with understood(source):
+            with source.opened() as stream:
+                whole = dcmread(stream, specific_tags=PIXELS)
+            decoded = iter_pixels(whole, indices=frames, decoding_plugin=plugin)
             for k, frame in zip(numbers, decoded, strict=True):
                 yield k, frame.astype(np.int64)
-
-
-def _opened(source: Source) -> BinaryIO:
-    """The file, from an archive unfolded in memory: frames are looked up here and there."""
-    stream = source.opened()
-    if source.path:
-        return stream
-    with stream:
-        return BytesIO(stream.read())

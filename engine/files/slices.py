@@ -3,6 +3,7 @@
 Only the elements listed here are read, so nothing else of a patient can come out.
 """
 
+import logging
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,8 @@ LOCALIZERS = {"LOCALIZER", "PROJECTION IMAGE"}  # among the values of ImageType
 LOSSY = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 MOST_RESCALED = 1e9  # values beyond are no image's
 TELLING = re.compile(r"[\w.+/\\ -]{1,64}", re.ASCII)  # terms and numbers
+# pydicom's log quotes what it cannot read, which may name the patient.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL + 1)
 
 
 class Rescale(NamedTuple):
