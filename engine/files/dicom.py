@@ -57,12 +57,13 @@ def read_dicom(path: Path, reach: Reach) -> Scan:
 def _restacked(data: NDArray[Any], lie: Lie, outside: float) -> Volume:
     """The slices on the grid that `lie` has for them."""
     affine = lie.affine.copy()
+    checks.three_dimensional(lie.room(data.shape))  # before memory is taken for it
     if lie.shifts_px is not None:
         data, low = upright(data, lie.shifts_px, outside)
         affine[:3, 3] += affine[:3, :2] @ low
     if lie.at is not None:
         data = evened(data, lie.at)
-    return Volume(data, Grid(checks.three_dimensional(data.shape), affine))
+    return Volume(data, Grid(data.shape, affine))
 
 
 def _notes(slices: Sequence[Slice], data: NDArray[Any]) -> Iterator[str]:
@@ -70,7 +71,9 @@ def _notes(slices: Sequence[Slice], data: NDArray[Any]) -> Iterator[str]:
         yield "The slices were compressed with loss: their values are not exactly the scanner's."
     first = slices[0]
     if first.padding is not None:
-        slope, intercept = first.rescale
-        value = first.padding * slope + intercept
-        if np.any(data[..., 0] == value):
-            yield f"Outside the field of view the slices hold {value:g} (padding), left as it is."
+        value = first.padding * first.rescale.slope + first.rescale.intercept
+        if value != OUTSIDE[first.kind] and np.any(data[..., 0] == value):
+            yield (
+                f"Outside the field of view the slices hold {value:g} (padding); it was left as "
+                "it is, as TotalSegmentator does."
+            )

@@ -139,7 +139,8 @@ def _volumes(slices: Sequence[Slice], left_out: Counter[str]) -> list[Stack]:
             _stack(group, f"{name} {mark or 'not given'}")
             for mark, group in _by(at, different).items()
         ]
-        if len(volumes) > 1 and not any(volume.crowded for volume in volumes):
+        large = any(len(volume.slices) >= FEWEST for volume in volumes)
+        if len(volumes) > 1 and large and not any(volume.crowded for volume in volumes):
             return volumes
     return [whole]
 
@@ -199,7 +200,7 @@ def _note(chosen: Stack, choices: Sequence[Stack]) -> tuple[str, ...]:
 def _advice(stacks: Sequence[Stack]) -> str:
     """How the caller gets at one of `stacks`."""
     if any(path is None for stack in stacks for path in _paths(stack)):
-        return "For another one, unpack the archive and give the path of one file as input_path"
+        return "Unpack the archive, and give the path of one file of the right one as input_path"
     files = [_paths(stack) for stack in stacks]
     if len(set().union(*files)) < sum(map(len, files)):
         return "Split the file (with dcm2niix, for example) and give the right one as NIfTI"

@@ -24,6 +24,7 @@ from pydicom.uid import (
 )
 
 from totalseg_mcp.engine.errors import BadImageError
+from totalseg_mcp.engine.files.frames import FRAMES, frames_of
 from totalseg_mcp.engine.files.sources import BROKEN, Source, unfolds
 from totalseg_mcp.engine.files.stack import Place
 from totalseg_mcp.engine.scan import Modality
@@ -39,18 +40,9 @@ MARKS = {
     "TriggerTime": "trigger time",
     "ImageType": "image type",
 }
-# The same by the names that they have for a frame of a file with many.
-FRAME_NAMES = {
-    "FrameType": "ImageType",
-    "EffectiveEchoTime": "EchoTime",
-    "FrameAcquisitionNumber": "AcquisitionNumber",
-    "TemporalPositionIndex": "TemporalPositionIdentifier",
-    "NominalCardiacTriggerDelayTime": "TriggerTime",
-}
-FRAMES = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 HEADER = [
     *(*PLACE, *MARKS, *FRAMES, "RescaleSlope", "RescaleIntercept", "ConvolutionKernel"),
-    *("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality"),
+    *("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality"),
     *("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated"),
     *("ModalityLUTSequence", "PixelPaddingValue", "PixelRepresentation", "LossyImageCompression"),
 ]
@@ -118,11 +110,9 @@ def slices_of(source: Source) -> list[Slice | Other]:
         with understood(source):
             header = _header(source)
             series = str(header.get("SeriesInstanceUID") or "")
-            if header.get("SOPClassUID") == MediaStorageDirectoryStorage:
-                return []
             if reason := _unfit(header):
                 return [Other(source, reason, series)]
-            frames = _frames(header) if FRAMES[1] in header else [header]
+            frames = frames_of(header, HEADER) if FRAMES[1] in header else [header]
             packing = header.file_meta.TransferSyntaxUID
             return [_slice(source, packing, n, frame) for n, frame in enumerate(frames)]
     except BadImageError as fault:
@@ -136,8 +126,10 @@ def _header(source: Source) -> FileDataset:
         return dcmread(stream, stop_before_pixels=True, specific_tags=HEADER)
 
 
-def _unfit(header: Dataset) -> str | None:
+def _unfit(header: FileDataset) -> str | None:
     """Why the file cannot hold slices; None where it can."""
+    if header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        return "DICOMDIR, which only lists other files"
     said = str(header.get("Modality"))
     kind = said if said in KINDS else "unknown"
     framed = FRAMES[1] in header
@@ -154,35 +146,6 @@ def _unfit(header: Dataset) -> str | None:
         f"{kind} image without its place in the patient ({', '.join(missing)})": bool(missing),
     }
     return next((reason for reason, true in reasons.items() if true), None)
-
-
-def _frames(header: Dataset) -> list[Dataset]:
-    """A header for each frame, as if it were a file of its own."""
-    shared, each = (header[name].value if name in header else [] for name in FRAMES)
-    if len(each) != int(header.NumberOfFrames):
-        raise ValueError("not as many frames as are described")
-    common = Dataset()
-    common.update({element.tag: element for element in header if element.keyword not in FRAMES})
-    for groups in shared:
-        common.update(_flat(groups))
-    frames = []
-    for groups in each:
-        frame = Dataset()
-        frame.update(common)
-        frame.update(_flat(groups))
-        frames.append(frame)
-    return frames
-
-
-def _flat(groups: Dataset) -> Dataset:
-    """The elements of a frame's functional groups, under the names of those of a file."""
-    flat = Dataset()
-    for group in groups:
-        for element in group.value[0] if group.VR == "SQ" and group.value else ():
-            name = FRAME_NAMES.get(element.keyword, element.keyword)
-            if name in HEADER:
-                setattr(flat, name, element.value)
-    return flat
 
 
 def _slice(source: Source, packing: UID, frame: int, header: Dataset) -> Slice:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.volume import Affine
+from totalseg_mcp.engine.volume import Affine, Shape
 
 ROUNDING_MM = 0.02  # between slices, where positions are given to a hundredth
 UNEVEN_NOTED = 0.01  # of the distance between slices, by which one of these differs
@@ -78,6 +78,12 @@ class Lie:
     shifts_px: NDArray[np.float64] | None
     at: Vector | None
     notes: tuple[str, ...]
+
+    def room(self, shape: Sequence[int]) -> Shape:
+        """The most voxels that the grid takes along each axis, for slices that make `shape`."""
+        more = (0, 0) if self.shifts_px is None else np.ptp(self.shifts_px, axis=0) + 2
+        deep = shape[2] if self.at is None else len(self.at)
+        return shape[0] + int(more[0]), shape[1] + int(more[1]), deep
 
 
 def in_order(slices: Sequence[S], places: Sequence[Place]) -> list[S]:

@@ -127,8 +127,11 @@ def test_a_frame_of_another_size_than_its_header_says_is_refused_unread(tmp_path
 
 
 def test_padding_is_left_as_it_is_and_said(tmp_path):
-    slices = series(PixelPaddingValue=0)
-    assert "hold -1024 (padding)" in read(written(tmp_path / "a", slices)).notes[0]
+    slices = series(PixelPaddingValue=0, RescaleIntercept=-3024)
+    scan = read(written(tmp_path / "a", slices))
+    assert scan.volume.data.min() == -3024
+    assert "hold -3024 (padding)" in scan.notes[0]
+    assert read(written(tmp_path / "b", series(PixelPaddingValue=0))).notes == (), "that is air"
 
 
 def test_a_zip_archive_is_read_like_its_folder_and_nothing_is_unpacked(tmp_path):
