@@ -104,7 +104,8 @@ def _once(slices: Iterable[Slice]) -> tuple[list[Slice], Counter[str]]:
     seen: dict[Hashable, Slice] = {}
     copies: Counter[str] = Counter()
     for one in slices:
-        if seen.setdefault((one.series, one.instance, one.frame), one) is not one:
+        place = tuple(one.place.position)  # an anonymiser may have given all the same identifier
+        if seen.setdefault((one.series, one.instance, one.frame, place), one) is not one:
             copies[f"copy of a {one.kind} slice"] += 1
     return list(seen.values()), copies
 

@@ -43,8 +43,14 @@ MARKS = {
 HEADER = [
     *(*PLACE, *MARKS, *FRAMES, "RescaleSlope", "RescaleIntercept", "ConvolutionKernel"),
     *("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality"),
-    *("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated"),
-    *("ModalityLUTSequence", "PixelPaddingValue", "PixelRepresentation", "LossyImageCompression"),
+    *("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation"),
+    *(
+        "ModalityLUTSequence",
+        "BitsAllocated",
+        "PixelPaddingValue",
+        "PixelRepresentation",
+        "LossyImageCompression",
+    ),
 ]
 DAMAGE = (
     *(*BROKEN, InvalidDicomError, BytesLengthException),
@@ -138,7 +144,8 @@ def _unfit(header: FileDataset) -> str | None:
         f"{kind} file": kind not in MODALITIES,
         f"{kind} localizer": not LOCALIZERS.isdisjoint(_image_type(header)),
         f"{kind} file without an image": "Rows" not in header,
-        f"{kind} colour picture": header.get("SamplesPerPixel", 1) != 1,
+        f"{kind} colour picture": header.get("SamplesPerPixel", 1) != 1
+        or "MONOCHROME" not in str(header.get("PhotometricInterpretation", "MONOCHROME")),
         f"{kind} image with values by a lookup table": "ModalityLUTSequence" in header,
         f"{kind} file of many frames without the place of each": (
             not framed and int(header.get("NumberOfFrames") or 1) > 1

@@ -90,7 +90,7 @@ def _archived(path: Path) -> Iterator[list[Source] | None]:
         archive = ZipFile(path)
     except BROKEN as error:
         raise BadImageError(
-            f"{path} is a damaged zip archive. Copy or export it again, or unpack it."
+            f"{path} is a damaged zip archive. Copy or export it again, or unpack it first."
         ) from error
     with closing(archive):
         yield _members(path, archive)

@@ -112,6 +112,7 @@ def test_slices_in_subfolders_are_found(tmp_path):
 REFUSED = {
     "a PET": ({"Modality": "PT"}, "8 x PT file"),
     "colour": ({"SamplesPerPixel": 3}, "8 x CT colour picture"),
+    "colour by a palette": ({"PhotometricInterpretation": "PALETTE COLOR"}, "8 x CT colour pict"),
     "many frames in a file": ({"NumberOfFrames": 8}, "8 x CT file of many frames without the"),
     "a lookup table": (
         {"ModalityLUTSequence": item(LUTExplanation="x")},

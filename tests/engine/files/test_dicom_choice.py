@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from dicom_series import COUNT, instance, pixels, series, written, zipped
+from pydicom.uid import MediaStorageDirectoryStorage
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import read
@@ -95,6 +96,11 @@ def test_copies_under_new_identifiers_are_left_out_with_a_note(tmp_path):
     assert scan.notes == ("Left out: 8 x copy of a CT slice.",)
 
 
+def test_slices_that_share_an_identifier_are_told_apart_by_their_places(tmp_path):
+    scan = read(written(tmp_path / "a", series(SOPInstanceUID="1.2.3.4")))
+    assert (scan.volume.data.shape[2], scan.notes) == (COUNT, ())
+
+
 def test_a_long_localizer_is_left_out_by_its_type(tmp_path):
     scouts = another(30, ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     scan = read(written(written(tmp_path / "a", series()), scouts))
@@ -108,6 +114,25 @@ def test_a_file_that_is_no_slice_is_refused_though_slices_lie_beside_it(tmp_path
     report.save_as(folder / "report", enforce_file_format=True)
     with pytest.raises(BadImageError, match="report holds no slice: it is a SR file"):
         read(folder / "report")
+
+
+def test_a_dicomdir_is_told_for_what_it_is(tmp_path):
+    folder = written(tmp_path / "a", series())
+    listing = instance(pixels(1)[0], (0, 0, 0))
+    listing.file_meta.MediaStorageSOPClassUID = MediaStorageDirectoryStorage
+    listing.SOPClassUID = MediaStorageDirectoryStorage
+    listing.save_as(folder / "DICOMDIR", enforce_file_format=True)
+    assert "1 x DICOMDIR" in read(folder).notes[0]
+    with pytest.raises(BadImageError, match="only lists other files"):
+        read(folder / "DICOMDIR")
+
+
+def test_slices_that_each_have_their_own_mark_are_not_taken_for_volumes(tmp_path):
+    phases = [*series(), *series(RescaleIntercept=7)]
+    for time, one in enumerate(phases):
+        one.TriggerTime = time
+    with pytest.raises(BadImageError, match="8 of 16 slices lie at the same place"):
+        read(written(tmp_path / "a", phases))
 
 
 def test_directions_that_differ_in_the_last_digit_are_one_stack(tmp_path):

@@ -60,12 +60,22 @@ def test_what_was_compressed_without_loss_is_as_it_was(tmp_path, syntax):
         assert any(np.array_equal(independent, own) for own in np.moveaxis(scan.volume.data, 2, 0))
 
 
-@pytest.mark.parametrize("syntax", [uid.RLELossless, uid.DeflatedExplicitVRLittleEndian])
+@pytest.mark.parametrize(
+    "syntax",
+    [
+        *(uid.RLELossless, uid.DeflatedExplicitVRLittleEndian),
+        *(uid.ImplicitVRLittleEndian, uid.ExplicitVRBigEndian),
+    ],
+    ids=lambda syntax: syntax.name,
+)
 def test_what_pydicom_packs_is_unpacked(tmp_path, syntax):
     slices = series()
     for one in slices:
         if syntax.is_encapsulated:
             one.compress(syntax)
+        if not syntax.is_little_endian:
+            one["PixelData"].VR = "OW"
+            one.PixelData = np.frombuffer(one.PixelData, "<u2").byteswap().tobytes()
         one.file_meta.TransferSyntaxUID = syntax
     expected = pixels().transpose(2, 1, 0)[:, ::-1].astype(int) - 1024
     assert np.array_equal(read(written(tmp_path / "a", slices)).volume.data, expected)
@@ -248,6 +258,14 @@ def test_several_volumes_in_one_file_are_refused_with_the_choices(tmp_path):
     with pytest.raises(BadImageError, match=r"time point 1.*; .*time point 2") as refusal:
         read(written(tmp_path / "a", [enhanced(slices, times)]))
     assert "Split the file" in str(refusal.value)
+
+
+def test_the_parts_of_a_series_in_several_files_of_frames_are_joined(tmp_path):
+    slices = series()
+    parts = [enhanced(slices[:3]), enhanced(slices[3:])]
+    parts[1].SOPInstanceUID = uid.generate_uid()
+    scan = read(written(tmp_path / "a", parts) / "IM0001")
+    assert np.array_equal(scan.volume.data, read(written(tmp_path / "b", slices)).volume.data)
 
 
 def test_frames_without_a_description_of_each_are_refused(tmp_path):

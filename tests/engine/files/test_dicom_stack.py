@@ -53,17 +53,37 @@ def test_a_tilted_gantry_is_put_upright_where_the_slices_were(tmp_path, degrees)
     assert scan.volume.data.shape == (30, 40 + np.ceil(lost), 20)
 
 
-def test_the_upright_grid_is_the_one_of_dcm2niix(tmp_path):
-    """dcm2niix 1.0.20260724 made this affine of the same 24 slices, tilted by 12 degrees."""
-    slices = list(tilted(12, range(24)))
-    affine = read(written(tmp_path / "a", slices)).volume.grid.affine
-    angle = np.radians(12)
-    expected = [
-        [-0.7, 0, 0],
-        [0, 0.8 * np.cos(angle), -3 * np.cos(angle) * np.sin(angle)],
-        [0, 0.8 * np.sin(angle), 3 * np.cos(angle) ** 2],
-    ]
-    assert np.allclose(affine[:3, :3], expected, atol=1e-5)
+DCM2NIIX = {  # 1.0.20260724, of 24 of these slices: size, affine, and values at two voxels
+    12: (
+        (30, 58, 24),
+        [
+            [-0.7, 0, 0, 10],
+            [0, 0.782518, -0.610105, -15.518206],
+            [0, 0.166329, 2.870318, 13.513156],
+            [0, 0, 0, 1],
+        ],
+        {(15, 20, 12): 195, (15, 40, 3): 273},
+    ),
+    20: (
+        (30, 70, 24),
+        [
+            [-0.7, 0, 0, 10],
+            [0, 0.751754, -0.964181, -14.318411],
+            [0, 0.273616, 2.649067, 9.328971],
+            [0, 0, 0, 1],
+        ],
+        {(15, 20, 12): 139, (15, 40, 3): 260},
+    ),
+}
+
+
+@pytest.mark.parametrize("degrees", DCM2NIIX)
+def test_the_upright_grid_and_its_values_are_those_of_dcm2niix(tmp_path, degrees):
+    shape, affine, values = DCM2NIIX[degrees]
+    volume = read(written(tmp_path / "a", list(tilted(degrees, range(24))))).volume
+    assert volume.data.shape == shape
+    assert np.allclose(volume.grid.affine, affine, atol=1e-5)
+    assert {index: volume.data[index] for index in values} == values
 
 
 def test_what_no_tilted_slice_reaches_is_air_or_nothing(tmp_path):
