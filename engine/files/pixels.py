@@ -45,19 +45,19 @@ def voxels(slices: Sequence[Slice]) -> NDArray[Any]:
 
 
 def _unpackable(slices: Sequence[Slice]) -> None:
+    """Refuse what no decoder is here for."""
     codecs.register()
-    for packing in {one.packing: one for one in slices}.values():
-        with understood(packing.source):
-            name = packing.packing.name
+    for one in {one.packing: one for one in slices}.values():
         try:
-            ready = get_decoder(packing.packing).is_available
+            ready = get_decoder(one.packing).is_available
         except NotImplementedError:
             ready = False
         if not ready:
+            name = one.packing.name  # itself where it is no known one; it may be anything then
             raise BadImageError(
-                f"{packing.source.name} is packed as {name}, which cannot be unpacked here. Have "
-                "the series exported uncompressed, or convert it to NIfTI, with dcm2niix for "
-                "example."
+                f"{one.source.name} is packed as {'something unknown' if name == one.packing else name}, "
+                "which cannot be unpacked here. Have the series exported uncompressed, or convert "
+                "it to NIfTI, with dcm2niix for example."
             )
 
 

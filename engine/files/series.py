@@ -71,6 +71,8 @@ def one_stack(
     Raises:
         BadImageError: the rules leave none, or more than one; the choices are in the text.
     """
+    own = path.resolve()
+    files = sorted(files, key=lambda source: source.path != own)  # it is kept, copies are not
     parts = [part for source in track(files, "file") for part in slices_of(source)]
     others = [part for part in parts if isinstance(part, Other)]
     slices, left_out = _once([part for part in parts if isinstance(part, Slice)])
@@ -84,8 +86,8 @@ def one_stack(
     )
     rest = ", ".join(f"{n} x {what}" for what, n in left_out.items())
     choices = [stack for stack in stacks if len(stack.slices) >= FEWEST]
-    if any(source.path == path.resolve() for source in files):
-        choices = [stack for stack in choices if path.resolve() in _paths(stack)]
+    if any(source.path == own for source in files):
+        choices = [stack for stack in choices if own in _paths(stack)]
     if not choices:
         raise _nothing(path, others, rest)
     chosen, notes = _chosen(choices)

@@ -44,13 +44,8 @@ HEADER = [
     *(*PLACE, *MARKS, *FRAMES, "RescaleSlope", "RescaleIntercept", "ConvolutionKernel"),
     *("SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality"),
     *("NumberOfFrames", "Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation"),
-    *(
-        "ModalityLUTSequence",
-        "BitsAllocated",
-        "PixelPaddingValue",
-        "PixelRepresentation",
-        "LossyImageCompression",
-    ),
+    *("BitsAllocated", "PixelRepresentation", "PixelPaddingValue"),
+    *("ModalityLUTSequence", "LossyImageCompression"),
 ]
 DAMAGE = (
     *(*BROKEN, InvalidDicomError, BytesLengthException),

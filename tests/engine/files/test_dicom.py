@@ -147,6 +147,16 @@ def test_a_packing_that_cannot_be_unpacked_is_named(tmp_path):
         read(written(tmp_path / "a", [packed(one, MPEG2MPML, b"\0\0") for one in series()]))
 
 
+def test_a_packing_that_nobody_knows_is_not_repeated(tmp_path):
+    folder = written(tmp_path / "a", series())
+    for file in folder.iterdir():
+        file.write_bytes(
+            file.read_bytes().replace(b"1.2.840.10008.1.2.1\0", b"1.2.4711.1000.1.2.1\0")
+        )
+    with pytest.raises(BadImageError, match="packed as something unknown"):
+        read(folder)
+
+
 def test_damaged_files_are_errors_that_can_be_read(tmp_path):
     whole = written(tmp_path / "whole", series())
     random = np.random.default_rng(2)

@@ -96,6 +96,14 @@ def test_copies_under_new_identifiers_are_left_out_with_a_note(tmp_path):
     assert scan.notes == ("Left out: 8 x copy of a CT slice.",)
 
 
+@pytest.mark.parametrize("name", ["IM0000", "IM0008"])
+def test_a_copy_may_be_given_as_the_file_of_the_series(tmp_path, name):
+    slices = series()
+    folder = written(written(tmp_path / "a", slices), slices)
+    scan = read(written(folder, another()) / name)
+    assert (scan.volume.data.min(), scan.volume.data.shape[2]) == (-1024, COUNT)
+
+
 def test_slices_that_share_an_identifier_are_told_apart_by_their_places(tmp_path):
     scan = read(written(tmp_path / "a", series(SOPInstanceUID="1.2.3.4")))
     assert (scan.volume.data.shape[2], scan.notes) == (COUNT, ())
