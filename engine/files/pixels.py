@@ -53,11 +53,11 @@ def _unpackable(slices: Sequence[Slice]) -> None:
         except NotImplementedError:
             ready = False
         if not ready:
-            name = one.packing.name  # itself where it is no known one; it may be anything then
+            known = one.packing.name != one.packing  # else it may be anything
+            form = one.packing.name if known else "something unknown"
             raise BadImageError(
-                f"{one.source.name} is packed as {'something unknown' if name == one.packing else name}, "
-                "which cannot be unpacked here. Have the series exported uncompressed, or convert "
-                "it to NIfTI, with dcm2niix for example."
+                f"{one.source.name} is packed as {form}, which cannot be unpacked here. Have the "
+                "series exported uncompressed, or convert it to NIfTI, with dcm2niix for example."
             )
 
 
