@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
+from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.options import Options, Restoration, consistent
 from totalseg_mcp.engine.tasks import (
     MODELS,
@@ -96,10 +96,8 @@ def plan(options: Options) -> Plan:
     Raises:
         BadRequestError: an unknown task or structure, a resolution the task lacks, or
             options that contradict each other.
-        NotReadyError: the task's weights need a licence.
     """
     task = task_named(consistent(options).task)
-    _built(task)
     models = _models(task, options.resolution)
     names = labels(task.former) if options.v1_order and task.former else task.names
     wanted = _wanted(task, options.roi_subset, names)
@@ -205,12 +203,3 @@ def _plainly(
         restore=restore,
         threads=options.threads,
     )
-
-
-def _built(task: Task) -> None:
-    """Refuse what a later version will bring, by name, instead of leaving it out."""
-    if task.licence != "open":
-        raise NotReadyError(
-            f"The task {task.name!r} has {task.licence} weights, and licence numbers are not "
-            "handled in this version of totalseg-mcp."
-        )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from totalseg_mcp.engine.files.masks import write_labels, write_mask, write_masks
-from totalseg_mcp.engine.files.statistics import write_statistics
+from totalseg_mcp.engine.files.statistics import write_statistics, write_table
 from totalseg_mcp.engine.image.derived import DERIVED
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.plan import Plan
@@ -18,6 +18,7 @@ from totalseg_mcp.engine.watch import track
 
 LABELS_FILE = "segmentation.nii.gz"
 STATISTICS_FILE = "statistics.json"
+STATISTICS_CSV = "statistics.csv"
 PREVIEW_FILE = "preview.png"
 
 
@@ -55,6 +56,7 @@ def _write_labels(findings: Findings, folder: Path) -> None:
 
 def _write_statistics(findings: Findings, folder: Path) -> None:
     write_statistics(findings.measurements, folder / STATISTICS_FILE)
+    write_table(findings.measurements, folder / STATISTICS_CSV)
 
 
 def _write_preview(findings: Findings, folder: Path) -> None:
@@ -75,7 +77,9 @@ PRODUCTS: Mapping[str, Product] = {
         _write_labels,
     ),
     "statistics": Product(
-        lambda request: request.statistics, lambda plan: (STATISTICS_FILE,), _write_statistics
+        lambda request: request.statistics,
+        lambda plan: (STATISTICS_FILE, STATISTICS_CSV),
+        _write_statistics,
     ),
     "preview": Product(
         lambda request: request.preview, lambda plan: (PREVIEW_FILE,), _write_preview

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.options import Options
 
 
@@ -17,11 +18,12 @@ class Request:
     folder: Path
     options: Options = field(default_factory=Options)
     device: str = "gpu"
+    force: bool = False  # segment although the image looks like another modality than the task's
     masks: bool = True
     multilabel: bool = False  # one file for all masks
     statistics: bool = False
     include_incomplete: bool = False
-    detailed: bool = False  # statistics of the spread of values, and of places
     preview: bool = False
     crop_path: Path | None = None  # a mask of where to look, or a folder of masks
     saving_threads: int = 1
+    licence: LicenceNumber | None = None  # None: the operator's, if the task needs one

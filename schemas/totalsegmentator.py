@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from totalseg_mcp.schemas.fields import Device, Names, SmallBlobs, TaskName
+from totalseg_mcp.schemas.fields import Device, License, Names, SmallBlobs, TaskName
 from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
@@ -25,9 +25,9 @@ EXCLUSIVE = (
 
 
 class Arguments(BaseModel):
-    """Every documented parameter, with its documented default."""
+    """Every documented parameter, with its documented default, and what is beyond them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     input_path: Annotated[
         str,
@@ -110,9 +110,12 @@ class Arguments(BaseModel):
     quiet: Annotated[bool, Field(description="Leave command_output empty.")] = False
     verbose: Annotated[bool, Field(description="More detail in command_output.")] = False
     license_number: Annotated[
-        str | None,
-        Field(description="Licence number for TotalSegmentator's licensed tasks." + LATER),
+        License,
+        Field(description="Licence number, 18 characters; only licensed tasks need one."),
     ] = None
+    force: Annotated[
+        bool, Field(description="Segment although the image is not of the task's modality.")
+    ] = False
 
     robust_crop: Annotated[
         bool, Field(description="Find a task's region with the 3 mm model, not the 6 mm one.")
@@ -141,7 +144,7 @@ class Arguments(BaseModel):
         Field(description="'median' adds each structure's median, in its detail."),
     ] = "mean"
     statistics_extra: Annotated[
-        bool, Field(description="Add spread of values, centroid and bounding box, in detail.")
+        bool, Field(description="Also return spread, place and pieces of each structure.")
     ] = False
 
     @model_validator(mode="after")
@@ -169,6 +172,7 @@ class TotalSegmentatorResult(Result):
         Field(description="By structure; null where statistics were not asked for."),
     ]
     statistics_file: Annotated[str | None, Field(description="Absolute path of statistics.json.")]
+    statistics_csv: Annotated[str | None, Field(description="The same as a table (CSV).")]
     statistics_grid: Annotated[
         Literal["scan", "model"] | None,
         Field(description="Measured on the scan's grid or, with fast, on the model's 3 mm grid."),
