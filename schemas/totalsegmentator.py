@@ -30,7 +30,11 @@ class Arguments(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     input_path: Annotated[
-        str, Field(description="Absolute path of a CT/MR NIfTI image or a folder of DICOM slices.")
+        str,
+        Field(
+            description="Absolute path of a CT/MR NIfTI image, or of a DICOM series: its folder, "
+            "a zip archive of it, or one of its files."
+        ),
     ]
     output_dir: Annotated[
         str,
