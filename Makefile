@@ -1,13 +1,15 @@
 # make demo [IMAGE=scan.nii.gz]   segment a scan through the real server
 # make test                       all tests
 # make check                      style, types, layers, packaging
+# make parity                     compare with the recorded reference runs; writes docs/parity.md
+# make recordings                 record the reference program anew (installs it beside; an hour)
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check install
+.PHONY: demo test check parity recordings install
 
 install: $(INSTALLED)
 
@@ -31,3 +33,9 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m packaging
+
+parity: $(INSTALLED)
+	PYTHONPATH=tests $(BIN)/python -m parity.report
+
+recordings: $(INSTALLED)
+	PYTHONPATH=tests $(BIN)/python -m parity.record

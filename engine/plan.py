@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
+from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.options import Options, Restoration, consistent
 from totalseg_mcp.engine.tasks import (
     MODELS,
@@ -96,10 +96,8 @@ def plan(options: Options) -> Plan:
     Raises:
         BadRequestError: an unknown task or structure, a resolution the task lacks, or
             options that contradict each other.
-        NotReadyError: the task's weights need a licence.
     """
     task = task_named(consistent(options).task)
-    _built(task)
     models = _models(task, options.resolution)
     names = labels(task.former) if options.v1_order and task.former else task.names
     wanted = _wanted(task, options.roi_subset, names)
@@ -189,28 +187,14 @@ def _body(task: Task, options: Options) -> Region | None:
 def _refinement(task: Task, options: Options) -> Refinement | None:
     if task.refine is None:
         return None
-    restore: Restoration = "logits" if options.restore == "logits" else "nearest"
-    clip = _plainly(task.refine.to, "default", options, restore)
-    return Refinement(plan(clip), task.refine.growth_mm)
+    return Refinement(plan(_plainly(task.refine.to, "default", options)), task.refine.growth_mm)
 
 
-def _plainly(
-    task: str, resolution: Resolution, options: Options, restore: Restoration = "nearest"
-) -> Options:
+def _plainly(task: str, resolution: Resolution, options: Options) -> Options:
     """A task that serves another: only how its scan is resampled is taken over."""
     return Options(
         task,
         resolution,
         resampling_order=options.resampling_order,
-        restore=restore,
         threads=options.threads,
     )
-
-
-def _built(task: Task) -> None:
-    """Refuse what a later version will bring, by name, instead of leaving it out."""
-    if task.licence != "open":
-        raise NotReadyError(
-            f"The task {task.name!r} has {task.licence} weights, and licence numbers are not "
-            "handled in this version of totalseg-mcp."
-        )

@@ -12,7 +12,7 @@ from totalseg_mcp.engine.files.masks import write_labels, write_mask, write_mask
 from totalseg_mcp.engine.files.origin import INSTEAD, Origin, made_up, origin
 from totalseg_mcp.engine.files.planes import Planes, fitting, planes
 from totalseg_mcp.engine.files.provenance import Provenance
-from totalseg_mcp.engine.files.statistics import write_statistics
+from totalseg_mcp.engine.files.statistics import write_statistics, write_table
 from totalseg_mcp.engine.image.derived import DERIVED
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.plan import Plan
@@ -26,6 +26,7 @@ from totalseg_mcp.engine.watch import track
 LABELS_FILE = "segmentation.nii.gz"
 KEY_FILE = "segmentation.json"
 STATISTICS_FILE = "statistics.json"
+STATISTICS_CSV = "statistics.csv"
 PREVIEW_FILE = "preview.png"
 
 
@@ -137,6 +138,7 @@ def _in(kind: Format) -> Callable[[Request], bool]:
 
 def _write_statistics(findings: Findings, folder: Path) -> None:
     write_statistics(findings.measurements, folder / STATISTICS_FILE)
+    write_table(findings.measurements, folder / STATISTICS_CSV)
 
 
 def _write_preview(findings: Findings, folder: Path) -> None:
@@ -178,7 +180,9 @@ PRODUCTS: Mapping[str, Product] = {
         _with_slices,
     ),
     "statistics": Product(
-        lambda request: request.statistics, lambda plan: (STATISTICS_FILE,), _write_statistics
+        lambda request: request.statistics,
+        lambda plan: (STATISTICS_FILE, STATISTICS_CSV),
+        _write_statistics,
     ),
     "preview": Product(
         lambda request: request.preview, lambda plan: (PREVIEW_FILE,), _write_preview

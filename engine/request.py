@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.options import Options
 
 Format = Literal["nifti", "nrrd", "dicom_seg", "dicom_seg_binary", "dicom_rtstruct"]
@@ -20,12 +21,13 @@ class Request:
     folder: Path
     options: Options = field(default_factory=Options)
     device: str = "gpu"
+    force: bool = False  # segment although the image looks like another modality than the task's
     masks: bool = True
     formats: tuple[Format, ...] = ("nifti",)  # of the masks
     multilabel: bool = False  # one NIfTI file for all masks
     statistics: bool = False
     include_incomplete: bool = False
-    detailed: bool = False  # statistics of the spread of values, and of places
     preview: bool = False
     crop_path: Path | None = None  # a mask of where to look, or a folder of masks
     saving_threads: int = 1
+    licence: LicenceNumber | None = None  # None: the operator's, if the task needs one

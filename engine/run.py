@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.landmarks import read_landmarks
 from totalseg_mcp.engine.files.nifti import header_of
@@ -23,6 +22,8 @@ from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.segment import Segmented, segment
 from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.suitability import Suitability, suitability
+from totalseg_mcp.engine.supply import deliver, ordered, terms
 from totalseg_mcp.engine.tasks import Model, task_named
 from totalseg_mcp.engine.watch import clocked, noted, stage, track
 
@@ -32,14 +33,12 @@ if TYPE_CHECKING:
     from totalseg_mcp.engine.network import Network
 
 
-FAT_HU = -200  # nearly every CT has voxels below it, and no MR has
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What came of a job: `files` are final, `seconds` are by stage, with the total."""
 
     findings: Findings
+    suits: Suitability
     files: tuple[Path, ...]
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
@@ -65,14 +64,13 @@ def run(request: Request, session: Session) -> Outcome:
     """
     began, reads = time.perf_counter(), session.weight_reads
     chosen = plan(request.options)
-    for model in chosen.needs:
-        session.store.find(model)
     leftovers = check(request.folder, file_names(request, chosen))
     with clocked() as seconds, noted() as notes:
-        with stage("read", 0.0, 0.05):
+        with stage("read", 0.0, 0.04):
             scan = read(request.input_path, session.reach)
-            _refuse_other_modality(scan, chosen)
+            suits = suitability(scan, task_named(chosen.task), request.force)
             remarks = suited(request, chosen, scan)
+        deliver(ordered(chosen, session, request.licence), session)
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
@@ -93,42 +91,21 @@ def run(request: Request, session: Session) -> Outcome:
         *remarks,
         why_not,
         _note(chosen),
-        _doubtful(scan, chosen),
+        suits.warning,
         _nowhere(segmented, chosen),
         _whole(segmented, chosen),
         _beside(leftovers),
+        terms(chosen),
     )
     return Outcome(
         findings=findings,
+        suits=suits,
         files=files,
         warnings=tuple(warning for warning in told if warning),
         seconds=seconds,
         weight_reads=session.weight_reads - reads,
         device=str(device),
         notes=tuple(notes),
-    )
-
-
-def _refuse_other_modality(scan: Scan, chosen: Plan) -> None:
-    task = task_named(chosen.task)
-    if scan.modality not in (None, task.modality):
-        other = {"total": "total_mr", "total_mr": "total"}.get(task.name)
-        advice = f"Use task={other!r}." if other else f"Use a task for {scan.modality}."
-        raise BadImageError(
-            f"The image is {scan.modality}, but the task {task.name!r} is for "
-            f"{task.modality}. {advice}"
-        )
-
-
-def _doubtful(scan: Scan, chosen: Plan) -> str | None:
-    """A warning where the file does not say what it is, and its values speak against the task."""
-    lowest, wanted = float(scan.volume.data.min()), task_named(chosen.task).modality
-    looks = "CT" if lowest < FAT_HU else "MR"
-    if scan.modality is not None or looks == wanted:
-        return None
-    return (
-        f"The task {chosen.task!r} is for {wanted}, but this image may be no {wanted}: its lowest "
-        f"value is {lowest:g}, and CT in HU has values below {FAT_HU} (air and fat)."
     )
 
 
@@ -162,7 +139,7 @@ def _findings(request: Request, chosen: Plan, scan: Scan, segmented: Segmented) 
         labels, image = segmented.model_labels, segmented.model_image
     measured: dict[str, Measurement] = {}
     if request.statistics:
-        measured = statistics(labels, image, request.include_incomplete, request.detailed)
+        measured = statistics(labels, image, request.include_incomplete)
     wanted = {name: measured[name] for name in chosen.wanted if name in measured}
     return Findings(chosen, scan, segmented.labels, wanted, request.saving_threads)
 

@@ -43,6 +43,17 @@ class Grid:
         return float(i), float(j), float(k)
 
     @property
+    def stored_mm(self) -> Spacing:
+        """Voxel edges as a NIfTI file would give them back: in single precision.
+
+        TotalSegmentator reads the labels of a model from such a file, and the last digit
+        decides whether 3 mm reach one voxel further.
+        """
+        stored = self.affine.astype(np.float32).astype(np.float64)
+        i, j, k = voxel_sizes(stored).astype(np.float32).tolist()
+        return i, j, k
+
+    @property
     def axcodes(self) -> str:
         """The direction in which each index grows, such as "RAS" or "LPS"."""
         return "".join(aff2axcodes(self.affine))

@@ -75,6 +75,11 @@ def allow_stop() -> None:
     _current.get().check()
 
 
+def advance(fraction: float, detail: str) -> None:
+    """Note that `fraction` of the stage is done; for work that is no loop over items."""
+    _current.get().at(fraction, f": {detail}")
+
+
 @contextmanager
 def noted() -> Iterator[list[str]]:
     """What was noted of the work in this block, in order."""

@@ -4,8 +4,10 @@ import json
 import re
 from typing import Annotated, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
+from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.request import Format
 from totalseg_mcp.engine.tasks import TASKS, unknown
 
@@ -58,6 +60,18 @@ def _formats(given: object) -> object:
     return list(dict.fromkeys(ALIASES.get(str(name), name) for name in names))
 
 
+def _licence(given: object) -> LicenceNumber | None:
+    """A licence number, or None for nothing; no error shows what was given."""
+    if given is None or isinstance(given, LicenceNumber):
+        return given
+    if not isinstance(given, str):
+        raise ValueError("A licence number is text of 18 characters.")
+    try:
+        return LicenceNumber(given) if given.strip() else None
+    except BadRequestError as error:
+        raise ValueError(str(error)) from None
+
+
 def _small_blobs(given: object) -> object:
     """A size in mm³, from that, or from yes or no.
 
@@ -77,6 +91,12 @@ Device = Annotated[
     str,
     AfterValidator(_device),
     WithJsonSchema({"type": "string", "pattern": f"^({DEVICE.pattern})$"}),
+]
+# One validator for a number and for none, so that no branch of a union repeats the value.
+License = Annotated[
+    LicenceNumber | None,
+    PlainValidator(_licence),
+    WithJsonSchema({"anyOf": [{"type": "string", "writeOnly": True}, {"type": "null"}]}),
 ]
 Names = Annotated[
     list[str],

@@ -6,18 +6,23 @@ from pydantic import BaseModel, Field
 
 
 class StructureDetail(BaseModel):
-    """How a structure's values spread, and where it lies; first and last voxel inclusive."""
+    """How a structure's values spread, and where it lies, on the grid that was measured on."""
 
     median_intensity: float
     std_intensity: float
     min_intensity: float
     max_intensity: float
-    centroid_voxel: Annotated[
-        tuple[float, float, float], Field(description="On the grid that was measured on.")
-    ]
+    p10_intensity: float
+    p90_intensity: float
+    components: Annotated[int, Field(description="Pieces that share no voxel face.")]
+    centroid_voxel: tuple[float, float, float]
     centroid_mm: Annotated[tuple[float, float, float], Field(description="RAS+.")]
     first_voxel: tuple[int, int, int]
-    last_voxel: tuple[int, int, int]
+    last_voxel: Annotated[tuple[int, int, int], Field(description="Inclusive.")]
+    bbox_mm: Annotated[
+        tuple[tuple[float, float, float], tuple[float, float, float]],
+        Field(description="RAS+, around the voxels' outer edges."),
+    ]
 
 
 class StructureStatistics(BaseModel):
@@ -37,8 +42,9 @@ class StructureStatistics(BaseModel):
         bool, Field(description="True: cut off, and the volume is that of the visible part.")
     ]
     detail: Annotated[
-        StructureDetail | None, Field(description="Null unless asked for by statistics_extra.")
-    ]
+        StructureDetail | None,
+        Field(description="Null unless asked for by statistics_extra; always in the file."),
+    ] = None
 
 
 class TaskInfo(BaseModel):
@@ -47,6 +53,13 @@ class TaskInfo(BaseModel):
     task: str
     is_mr_task: bool
     image_type: Literal["CT", "MR"]
+    detected_modality: Annotated[
+        Literal["CT", "MR"] | None,
+        Field(description="What the file or its values show; null: they leave doubt."),
+    ]
+    forced: Annotated[
+        bool, Field(description="True: the image is of another modality; force=true overrode it.")
+    ]
     resolution: Literal["default", "fast", "fastest"]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from totalseg_mcp.schemas.fields import Device, Formats, Names, SmallBlobs, TaskName
+from totalseg_mcp.schemas.fields import Device, Formats, License, Names, SmallBlobs, TaskName
 from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
@@ -25,12 +25,16 @@ EXCLUSIVE = (
 
 
 class Arguments(BaseModel):
-    """Every documented parameter, with its documented default."""
+    """Every documented parameter, with its documented default, and what is beyond them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     input_path: Annotated[
-        str, Field(description="Absolute path of a CT/MR NIfTI image or a folder of DICOM slices.")
+        str,
+        Field(
+            description="Absolute path of a CT/MR NIfTI image, or of a DICOM series: its folder, "
+            "a zip archive of it, or one of its files."
+        ),
     ]
     output_dir: Annotated[
         str,
@@ -112,9 +116,12 @@ class Arguments(BaseModel):
     quiet: Annotated[bool, Field(description="Leave command_output empty.")] = False
     verbose: Annotated[bool, Field(description="More detail in command_output.")] = False
     license_number: Annotated[
-        str | None,
-        Field(description="Licence number for TotalSegmentator's licensed tasks." + LATER),
+        License,
+        Field(description="Licence number, 18 characters; only licensed tasks need one."),
     ] = None
+    force: Annotated[
+        bool, Field(description="Segment although the image is not of the task's modality.")
+    ] = False
 
     robust_crop: Annotated[
         bool, Field(description="Find a task's region with the 3 mm model, not the 6 mm one.")
@@ -143,7 +150,7 @@ class Arguments(BaseModel):
         Field(description="'median' adds each structure's median, in its detail."),
     ] = "mean"
     statistics_extra: Annotated[
-        bool, Field(description="Add spread of values, centroid and bounding box, in detail.")
+        bool, Field(description="Also return spread, place and pieces of each structure.")
     ] = False
 
     @model_validator(mode="after")
@@ -178,6 +185,7 @@ class TotalSegmentatorResult(Result):
         Field(description="By structure; null where statistics were not asked for."),
     ]
     statistics_file: Annotated[str | None, Field(description="Absolute path of statistics.json.")]
+    statistics_csv: Annotated[str | None, Field(description="The same as a table (CSV).")]
     statistics_grid: Annotated[
         Literal["scan", "model"] | None,
         Field(description="Measured on the scan's grid or, with fast, on the model's 3 mm grid."),

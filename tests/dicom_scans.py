@@ -42,13 +42,14 @@ DIRECTIONS = {  # along a row, down a column, from slice to slice
 }
 
 
-def patient_series(folder: Path, directions=AXIAL, shape=SHAPE, **elements) -> Path:
+def patient_series(folder: Path, directions=AXIAL, shape=SHAPE, heights=None, **elements) -> Path:
     """A CT of `PATIENT`, with gaps between slices 1 mm thick, whose numbers mean nothing."""
     values = np.random.default_rng(7).integers(0, 2000, shape).astype(np.uint16)
     said = {"FrameOfReferenceUID": "1.2.3.55", "SliceThickness": 1, **PATIENT, **elements}
+    heights = SLICE_MM * np.arange(shape[0]) if heights is None else heights
     slices = [
-        instance(values[at], [-10, -20, 30] + at * SLICE_MM * directions[2], directions, **said)
-        for at in range(shape[0])
+        instance(slab, [-10, -20, 30] + height * directions[2], directions, **said)
+        for slab, height in zip(values, heights, strict=True)
     ]
     return written(folder, slices, seed=1)
 

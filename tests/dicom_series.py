@@ -1,10 +1,20 @@
 """Small DICOM series, made slice by slice."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 from pydicom import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    EnhancedCTImageStorage,
+    EnhancedMRImageStorage,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 
 ROWS, COLUMNS, COUNT = 6, 5, 8
 AXIAL = np.eye(3)  # along a row, down a column, from slice to slice
@@ -53,3 +63,66 @@ def written(folder: Path, slices: list[Dataset], seed: int | None = None) -> Pat
     for number, at in enumerate(order, start=first):
         slices[at].save_as(folder / f"IM{number:04}", enforce_file_format=True)
     return folder
+
+
+def zipped(archive: Path, folder: Path) -> Path:
+    """The files of `folder` under names that say who the patient is."""
+    with ZipFile(archive, "w", ZIP_DEFLATED) as to:
+        for file in sorted(folder.iterdir()):
+            to.write(file, f"Doe_Jane/{file.name}")
+    return archive
+
+
+def packed(one: Dataset, syntax: UID, frame: bytes) -> Dataset:
+    """`one` with its pixels in a compressed form that was made elsewhere."""
+    one.file_meta.TransferSyntaxUID = syntax
+    one.PixelData = encapsulate([frame])
+    one["PixelData"].is_undefined_length = True
+    return one
+
+
+def item(**elements) -> list[Dataset]:
+    """A sequence of one item."""
+    only = Dataset()
+    for name, value in elements.items():
+        setattr(only, name, value)
+    return [only]
+
+
+def enhanced(slices: Iterable[Dataset], marks: Iterable[dict] | None = None) -> Dataset:
+    """The slices as the frames of one file, in their order.
+
+    `marks` are elements of each frame's content, such as its temporal position.
+    """
+    slices = list(slices)
+    many = Dataset()
+    first = slices[0]
+    many.update({e.tag: e for e in first if e.keyword not in {*PER_FRAME, "PixelData"}})
+    many.file_meta = first.file_meta
+    many.SOPClassUID = {"CT": EnhancedCTImageStorage, "MR": EnhancedMRImageStorage}[first.Modality]
+    many.NumberOfFrames = len(slices)
+    turn, spacing = first.ImageOrientationPatient, first.PixelSpacing
+    many.SharedFunctionalGroupsSequence = item(
+        PlaneOrientationSequence=item(ImageOrientationPatient=turn),
+        PixelMeasuresSequence=item(PixelSpacing=spacing, SliceThickness=2.5),
+    )
+    many.PerFrameFunctionalGroupsSequence = [
+        item(
+            FrameContentSequence=item(**mark),
+            PlanePositionSequence=item(ImagePositionPatient=one.ImagePositionPatient),
+            PixelValueTransformationSequence=item(
+                RescaleSlope=one.RescaleSlope,
+                RescaleIntercept=one.RescaleIntercept,
+                RescaleType="HU",
+            ),
+        )[0]
+        for one, mark in zip(slices, marks or [{}] * len(slices), strict=True)
+    ]
+    many.PixelData = b"".join(one.PixelData for one in slices)
+    return many
+
+
+PER_FRAME = (
+    *("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+    *("RescaleSlope", "RescaleIntercept"),
+)

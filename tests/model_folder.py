@@ -5,7 +5,7 @@ runs on a small phantom in no time and still gives many labels.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +26,24 @@ ARCHITECTURE: dict[str, Any] = {
     "n_conv_per_stage_decoder": [1],
 }
 RESAMPLING = {"is_seg": False, "order_z": 0, "force_separate_z": None}
+Weights = Mapping[str, torch.Tensor]
 
 
-def plans(model: Model) -> dict[str, Any]:
-    """plans.json, in the format of nnU-Net 2.3 and later."""
+def plans(
+    model: Model,
+    patch: tuple[int, int, int] = PATCH,
+    architecture: Mapping[str, Any] = ARCHITECTURE,
+    normalization: str = "CTNormalization",
+) -> dict[str, Any]:
+    """plans.json, in the format of nnU-Net 2.3 and later; `patch` is z, y, x."""
     x, y, z = model.spacing_mm or (1.5, 1.5, 1.5)
     configuration = {
         "data_identifier": "test",
         "preprocessor_name": "DefaultPreprocessor",
         "batch_size": 2,
-        "patch_size": list(PATCH),
+        "patch_size": list(patch),
         "spacing": [z, y, x],
-        "normalization_schemes": ["CTNormalization"],
+        "normalization_schemes": [normalization],
         "use_mask_for_norm": [False],
         "resampling_fn_data": "resample_data_or_seg_to_shape",
         "resampling_fn_data_kwargs": {**RESAMPLING, "order": 3},
@@ -47,7 +53,7 @@ def plans(model: Model) -> dict[str, Any]:
         "resampling_fn_probabilities_kwargs": {**RESAMPLING, "order": 1},
         "architecture": {
             "network_class_name": folder.NETWORK,
-            "arch_kwargs": ARCHITECTURE,
+            "arch_kwargs": dict(architecture),
             "_kw_requires_import": list(folder.IMPORTED),
         },
     }
@@ -65,28 +71,48 @@ def plans(model: Model) -> dict[str, Any]:
     }
 
 
-def weights(model: Model, seed: int) -> Mapping[str, torch.Tensor]:
-    """Random weights whose last layer has no bias towards any class."""
-    torch.manual_seed(seed)
+def network(model: Model, architecture: Mapping[str, Any] = ARCHITECTURE) -> PlainConvUNet:
+    """The network that `plans` describes, initialised by torch."""
     parts = {
-        **ARCHITECTURE,
+        **architecture,
         "conv_op": torch.nn.Conv3d,
         "norm_op": torch.nn.InstanceNorm3d,
         "nonlin": torch.nn.LeakyReLU,
     }
-    network = PlainConvUNet(input_channels=1, num_classes=len(model.names) + 1, **parts)
-    return network.state_dict()
+    return PlainConvUNet(input_channels=1, num_classes=len(model.names) + 1, **parts)
+
+
+def weights(model: Model, seed: int) -> Weights:
+    """Random weights whose last layer has no bias towards any class."""
+    torch.manual_seed(seed)
+    return network(model).state_dict()
 
 
 def make_model_folder(root: Path, dataset: int, seed: int = 0, **checkpoint: Any) -> Path:
     """The folder of the model `dataset` below `root`; `checkpoint` adds keys to its checkpoint."""
     model = MODELS[dataset]
+    folds = [weights(model, seed + fold) for fold in fold_numbers(model)]
+    return write_model_folder(root, model, plans(model), folds, **checkpoint)
+
+
+def fold_numbers(model: Model) -> Sequence[int]:
+    """The folds of a made model: two where the real one has as many as there are."""
+    return range(2) if model.folds == "all" else model.folds
+
+
+def write_model_folder(
+    root: Path,
+    model: Model,
+    described: Mapping[str, Any],
+    folds: Sequence[Weights],
+    **checkpoint: Any,
+) -> Path:
+    """The folder of `model` below `root`, with these plans and the weights of each fold."""
     made = root / model.folder / model.subfolder
-    folds = range(2) if model.folds == "all" else model.folds
-    for fold in folds:
+    for fold, learned in zip(fold_numbers(model), folds, strict=True):
         (made / f"fold_{fold}").mkdir(parents=True)
         stored = {
-            "network_weights": weights(model, seed + fold),
+            "network_weights": learned,
             "trainer_name": model.trainer,
             "init_args": {"configuration": model.configuration},
             "inference_allowed_mirroring_axes": None,
@@ -96,5 +122,5 @@ def make_model_folder(root: Path, dataset: int, seed: int = 0, **checkpoint: Any
     labels = {"background": 0, **{name: v for v, name in enumerate(model.names, start=1)}}
     dataset_json = {"channel_names": {"0": "CT"}, "labels": labels, "file_ending": ".nii.gz"}
     (made / "dataset.json").write_text(json.dumps(dataset_json))
-    (made / "plans.json").write_text(json.dumps(plans(model)))
+    (made / "plans.json").write_text(json.dumps(described))
     return made

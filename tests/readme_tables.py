@@ -3,6 +3,7 @@
 `python tests/readme_tables.py` rewrites them.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +22,9 @@ README = Path(__file__).parents[1] / "README.md"
 def default(field: FieldInfo) -> str:
     if field.default is PydanticUndefined:
         return "required"
-    shown = {None: "null", True: "true", False: "false"}.get(field.default, field.default)
-    return f"`{shown}`"
+    if field.default is None or isinstance(field.default, bool):
+        return f"`{json.dumps(field.default)}`"
+    return f"`{field.default}`"
 
 
 def parameters(model: type[BaseModel]) -> Iterator[str]:

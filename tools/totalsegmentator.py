@@ -7,7 +7,12 @@ from pathlib import Path
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.options import Options, Restoration
-from totalseg_mcp.engine.products import KEY_FILE, PREVIEW_FILE, STATISTICS_FILE
+from totalseg_mcp.engine.products import (
+    KEY_FILE,
+    PREVIEW_FILE,
+    STATISTICS_CSV,
+    STATISTICS_FILE,
+)
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import Outcome
 from totalseg_mcp.engine.run import run as run_job
@@ -27,10 +32,7 @@ from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorRes
 from totalseg_mcp.tools.tool import Tool
 
 # Documented parameters that this version cannot honour; any value but the default is refused.
-NOT_BUILT = (
-    "radiomics",
-    "license_number",
-)
+NOT_BUILT = ("radiomics",)
 DEMONSTRATION = (
     "These results come from demonstration weights, trained on synthetic phantoms only: they "
     "show how the tool works and say nothing about a patient."
@@ -54,13 +56,14 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         folder=session.reach.writing(Path(arguments.output_dir)),
         options=_options(arguments),
         device=arguments.device if "device" in arguments.model_fields_set else session.device,
+        force=arguments.force,
         masks=not arguments.skip_saving,
         formats=tuple(arguments.output_type),
         multilabel=arguments.multilabel,
         statistics=arguments.statistics,
         include_incomplete=arguments.stats_include_incomplete,
-        detailed=arguments.statistics_extra or arguments.stats_aggregation == "median",
         preview=arguments.preview,
+        licence=arguments.license_number,
         crop_path=session.reach.reading(Path(arguments.crop_path)) if arguments.crop_path else None,
         saving_threads=threads(arguments.nr_threads_saving),
     )
@@ -123,8 +126,9 @@ def _result(
         command_output="" if arguments.quiet else _log(outcome, arguments.verbose),
         statistics_file=files.pop(STATISTICS_FILE, None),
         key_file=files.pop(KEY_FILE, None),
+        statistics_csv=files.pop(STATISTICS_CSV, None),
         statistics_grid=plan.measured_on if request.statistics else None,
-        statistics=_statistics(measured),
+        statistics=_statistics(arguments, measured),
         segmentation_files=list(files.values()),
         task_info=_task_info(outcome),
         found=list(found),
@@ -143,12 +147,18 @@ def _result(
 
 
 def _statistics(
-    measured: Mapping[str, Measurement] | None,
+    arguments: Arguments, measured: Mapping[str, Measurement] | None
 ) -> dict[str, StructureStatistics] | None:
+    """What was measured; the detail, which is long, only where it was asked for."""
     if measured is None:
         return None
+    left_out = set()
+    if not (arguments.statistics_extra or arguments.stats_aggregation == "median"):
+        left_out.add("detail")
     return {
-        name: StructureStatistics.model_validate(asdict(measurement))
+        name: StructureStatistics.model_validate(
+            {key: value for key, value in asdict(measurement).items() if key not in left_out}
+        )
         for name, measurement in measured.items()
     }
 
@@ -159,7 +169,9 @@ def _task_info(outcome: Outcome) -> TaskInfo:
     return TaskInfo(
         task=plan.task,
         is_mr_task=modality == "MR",
-        image_type=outcome.findings.scan.modality or modality,
+        image_type=outcome.suits.detected or modality,
+        detected_modality=outcome.suits.detected,
+        forced=outcome.suits.forced,
         resolution=plan.resolution,
     )
 

@@ -1,6 +1,5 @@
 """Reading NIfTI: `.nii`, `.nii.gz` and pairs of `.hdr` and `.img`, told by what is in them."""
 
-import gzip
 import logging
 import zlib
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
+from isal.igzip import IGzipFile
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
 from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
@@ -107,7 +107,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             zipped = file.read(len(GZIP)) == GZIP
             file.seek(0)
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
+            yield cast(BinaryIO, IGzipFile(fileobj=file)) if zipped else file  # type: ignore[no-untyped-call]
     except (OSError, EOFError, zlib.error) as error:
         raise BadImageError(
             f"{path} cannot be read ({error}). If it is damaged or cut short, copy or export it "
@@ -190,7 +190,7 @@ def _voxels(path: Path, header: Nifti1Header) -> NDArray[Any]:
     """The first volume in `path`, in native byte order."""
     count = int(np.prod(header["dim"][1:4], dtype=np.int64)) * header.get_data_dtype().itemsize
     with _opened(path) as stream:
-        most = path.stat().st_size * (DEFLATE_RATIO if isinstance(stream, gzip.GzipFile) else 1)
+        most = path.stat().st_size * (DEFLATE_RATIO if isinstance(stream, IGzipFile) else 1)
         if count > most:  # before so much memory is asked for
             raise BadImageError(
                 f"{path} is cut short: its header promises {count:,} bytes of voxels, and it can "

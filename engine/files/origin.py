@@ -10,7 +10,7 @@ from pydicom.config import disable_value_validation
 from pydicom.uid import UID, generate_uid
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.files.series import DAMAGE
+from totalseg_mcp.engine.files.slices import DAMAGE
 from totalseg_mcp.engine.headers import IDENTITY, REFERENCE, Headers
 
 # Elements that each of our files must have, be they empty.

@@ -16,7 +16,7 @@ from totalseg_mcp.engine.files.stack import LPS_TO_RAS, Place, Vector
 from totalseg_mcp.engine.headers import PLACE
 from totalseg_mcp.engine.volume import Grid, Labels, Volume
 
-OFF = 0.1  # of a voxel: how far a slice may lie from its place in the grid
+OFF = 0.2  # of a voxel: how far a slice may lie off its place; a tenth is taken for even
 
 Turn = NDArray[np.float64]  # (3, 2) in nibabel's form: the new axis of each axis, and its sign
 

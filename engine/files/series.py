@@ -1,177 +1,232 @@
-"""Finding the one DICOM series that can be segmented.
+"""Finding the one stack of slices that can be segmented, among all that lies together.
 
-Only the elements listed here are read, so nothing else of a patient can come out; those in
-`engine.headers` come out in DICOM results only.
+Stacks are told apart to the caller by numbers and sizes, never by their descriptions or
+identifiers, which may say who the patient is.
 """
 
-import struct
-import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from itertools import islice
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple, get_args
 
 import numpy as np
-from pydicom import Dataset, dcmread
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom import dcmread
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.files.stack import Place
-from totalseg_mcp.engine.headers import IDENTITY, PLACE, REFERENCE
-from totalseg_mcp.engine.reach import Reach
-from totalseg_mcp.engine.scan import Modality
+from totalseg_mcp.engine.files.slices import MARKS, Other, Slice, slices_of, understood
+from totalseg_mcp.engine.files.sources import Source
+from totalseg_mcp.engine.files.stack import in_one_place, in_order
 from totalseg_mcp.engine.watch import track
 
-ELEMENTS = [
-    *IDENTITY,
-    *REFERENCE,
-    *("SeriesNumber", "NumberOfFrames"),
-    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"),
-    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
-    *("RescaleSlope", "RescaleIntercept"),
-    *("PixelData", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"),
-]
-FEWEST = 4  # slices; a stack of fewer is taken for a localizer
-MOST_FILES = 20_000
-PREAMBLE = 128  # bytes before the word DICM
-# What pydicom raises for broken files.
-DAMAGE = (
-    *(InvalidDicomError, BytesLengthException, OSError, EOFError, struct.error, ValueError),
-    *(TypeError, AttributeError, LookupError, NotImplementedError, RuntimeError),
-)
-MODALITIES = get_args(Modality)
+FEWEST = 4  # slices; a stack of fewer is taken for a localizer, as dicom2nifti does
+LARGER = 1.25  # so many times the voxels of the next; phases and kernels are closer than that
+MOST_LISTED = 12
 
 
-class Slice(NamedTuple):
-    """One file, without its pixels."""
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """Parallel slices of one series, in order; `mark` is what tells it from others of it."""
 
-    path: Path
-    header: Dataset
+    slices: tuple[Slice, ...]
+    mark: str = ""
+
+    @cached_property
+    def crowded(self) -> int:
+        """How many slices lie where others do; 0 where it is one volume."""
+        return in_one_place([one.place for one in self.slices])
 
     @property
-    def kind(self) -> str:
-        """What the file holds, in DICOM's two letters or so."""
-        return str(self.header.get("Modality") or "unknown")
+    def voxels(self) -> int:
+        """How many, of all slices."""
+        columns, rows = self.slices[0].size
+        return columns * rows * len(self.slices)
 
     @property
-    def unfit(self) -> str | None:
-        """Why it cannot be one of the slices; None where it can."""
-        header, frames = self.header, int(self.header.get("NumberOfFrames") or 1)
-        reasons = {
-            f"{self.kind} file": self.kind not in MODALITIES,
-            f"{self.kind} file without an image": "Rows" not in header,
-            f"{self.kind} file with {frames} frames (convert it with dcm2niix)": frames > 1,
-            f"{self.kind} colour picture": header.get("SamplesPerPixel", 1) != 1,
-            f"{self.kind} image without its place in the patient": not all(map(header.get, PLACE)),
-        }
-        return next((reason for reason, true in reasons.items() if true), None)
-
-    @property
-    def stack(self) -> tuple[object, ...]:
-        """Equal for the slices that can lie on one another."""
-        size = (self.header.get(name) for name in ("SeriesInstanceUID", "Rows", "Columns"))
-        turned = (round(float(part), 3) for name in PLACE[1:] for part in self.header[name].value)
-        return self.kind, *size, *turned
-
-    @property
-    def place(self) -> Place:
-        """Where it lies in the patient."""
-        with understood(self.path):
-            position, turn, (down, across) = (
-                np.array(self.header[name].value, float) for name in PLACE
-            )
-            along, downward = turn.reshape(2, 3)
-            return Place(position.reshape(3), along, downward, (float(across), float(down)))
+    def told(self) -> str:
+        """What the caller can tell it by."""
+        one, last = self.slices[0], self.slices[-1]
+        deep = float((last.place.position - one.place.position) @ one.place.normal)
+        parts = (
+            f"series {one.number}",
+            one.kind,
+            f"{len(self.slices)} slices of {one.size[0]} x {one.size[1]} over {deep:.0f} mm",
+            one.kernel and f"kernel {one.kernel}",
+            "" if one.original else "derived",
+            self.mark,
+            self.crowded and "several volumes that cannot be told apart",
+        )
+        return ", ".join(part for part in parts if part)
 
 
-def is_dicom(path: Path) -> bool:
-    """Whether `path` is a DICOM file, or a folder with one somewhere in it."""
-    return any(_is_part_10(file) for file in _files(path))
+def one_stack(
+    path: Path, files: Sequence[Source], empty: int = 0
+) -> tuple[tuple[Slice, ...], tuple[str, ...]]:
+    """The slices that belong together, in order, and notes on the rest.
 
+    Of several stacks the one is taken that is one volume, original, and by far the
+    largest, in this order; where `path` is one of the files, the one that it is of.
 
-def one_stack(path: Path, reach: Reach) -> tuple[list[Slice], tuple[str, ...]]:
-    """The slices that belong together, and notes on the rest."""
-    beside = path.parent.glob("*") if path.is_file() else _files(path)
-    near = (reach.reading(file) for file in sorted(beside) if file.is_file())
-    files = [file for file in near if _is_part_10(file)]
-    stacks: dict[tuple[object, ...], dict[object, Slice]] = {}
-    left_out: Counter[str] = Counter()
-    for one in map(_header, track(files, "file")):
-        with understood(one.path):
-            if one.unfit:
-                left_out[one.unfit] += 1
-                continue
-            stack = stacks.setdefault(one.stack, {})
-        if stack.setdefault(one.header.get("SOPInstanceUID") or one.path, one) is not one:
-            left_out[f"copy of a {one.kind} slice"] += 1
-    if path.is_file() and not (own := _header(path)).unfit:
-        stacks = {key: stack for key, stack in stacks.items() if key == own.stack}
-    return _chosen(path, [list(stack.values()) for stack in stacks.values()], left_out)
-
-
-def _chosen(
-    path: Path, stacks: Sequence[list[Slice]], left_out: Mapping[str, int]
-) -> tuple[list[Slice], tuple[str, ...]]:
-    """The only stack of enough slices, and a note on what is beside it."""
-    choices = [stack for stack in stacks if len(stack) >= FEWEST]
-    if len(choices) > 1:
-        raise BadImageError(_several(choices))
-    few = Counter(
-        f"{stack[0].kind} series of {len(stack)}" for stack in stacks if len(stack) < FEWEST
+    Raises:
+        BadImageError: the rules leave none, or more than one; the choices are in the text.
+    """
+    own = path.resolve()
+    files = sorted(files, key=lambda source: source.path != own)  # it is kept, copies are not
+    parts = [part for source in track(files, "file") for part in slices_of(source)]
+    others = [part for part in parts if isinstance(part, Other)]
+    slices, left_out = _once([part for part in parts if isinstance(part, Slice)])
+    left_out.update({"empty file": empty} if empty else {})
+    stacks = [stack for group in _parallel(slices) for stack in _volumes(group, left_out)]
+    left_out.update(other.reason for other in others)
+    left_out.update(
+        f"{stack.slices[0].kind} series of {len(stack.slices)}"
+        for stack in stacks
+        if len(stack.slices) < FEWEST
     )
-    rest = ", ".join(f"{n} x {what}" for what, n in {**left_out, **few}.items())
+    rest = ", ".join(f"{n} x {what}" for what, n in left_out.items())
+    choices = [stack for stack in stacks if len(stack.slices) >= FEWEST]
+    if any(source.path == own for source in files):
+        choices = [stack for stack in choices if own in _paths(stack)]
     if not choices:
-        raise BadImageError(
-            f"{path} has no series of at least {FEWEST} CT or MR slices. What is there: "
-            f"{rest or 'nothing'}. Give the folder with the slices of one series."
-        )
-    return choices[0], (f"Left out: {rest}.",) if rest else ()
+        raise _nothing(path, others, rest)
+    chosen, notes = _chosen(choices)
+    for other in others:
+        if other.fault and other.series in ("", chosen.slices[0].series):
+            raise other.fault
+    return chosen.slices, (*notes, f"Left out: {rest}.") if rest else notes
 
 
-def _several(choices: Sequence[Sequence[Slice]]) -> str:
-    lines = (
-        f"series {slices[0].header.get('SeriesNumber') or 'without number'}, {slices[0].kind}, "
-        f"{len(slices)} slices: {slices[0].path}"
-        for slices in choices
+def _paths(stack: Stack) -> set[Path | None]:
+    return {one.source.path for one in stack.slices}
+
+
+def _once(slices: Iterable[Slice]) -> tuple[list[Slice], Counter[str]]:
+    """`slices` without those that are there already under another name; what was dropped."""
+    seen: dict[Hashable, Slice] = {}
+    copies: Counter[str] = Counter()
+    for one in slices:
+        place = tuple(one.place.position)  # an anonymiser may have given all the same identifier
+        if seen.setdefault((one.series, one.instance, one.frame, place), one) is not one:
+            copies[f"copy of a {one.kind} slice"] += 1
+    return list(seen.values()), copies
+
+
+def _parallel(slices: Iterable[Slice]) -> list[list[Slice]]:
+    """`slices` by series, size, and how they are turned."""
+    groups: dict[Hashable, list[list[Slice]]] = {}
+    for one in slices:
+        alike = groups.setdefault((one.series, one.kind, one.size), [])
+        for group in alike:
+            if group[0].place.parallel(one.place):
+                group.append(one)
+                break
+        else:
+            alike.append([one])
+    return [group for alike in groups.values() for group in alike]
+
+
+def _volumes(slices: Sequence[Slice], left_out: Counter[str]) -> list[Stack]:
+    """The volumes among parallel slices of one series; one crowded stack if that fails."""
+    whole = _stack(slices)
+    if not whole.crowded:
+        return [whole]
+    different = _different(whole.slices)
+    if copies := len(slices) - len(different):
+        left_out[f"copy of a {slices[0].kind} slice"] += copies
+    whole = _stack(different)
+    if not whole.crowded:
+        return [whole]
+    for at, name in enumerate(MARKS.values()):
+        volumes = [
+            _stack(group, f"{name} {mark or 'not given'}")
+            for mark, group in _by(at, different).items()
+        ]
+        large = any(len(volume.slices) >= FEWEST for volume in volumes)
+        if len(volumes) > 1 and large and not any(volume.crowded for volume in volumes):
+            return volumes
+    return [whole]
+
+
+def _stack(slices: Sequence[Slice], mark: str = "") -> Stack:
+    return Stack(tuple(in_order(slices, [one.place for one in slices])), mark)
+
+
+def _by(at: int, slices: Iterable[Slice]) -> dict[str, list[Slice]]:
+    groups: dict[str, list[Slice]] = {}
+    for one in slices:
+        groups.setdefault(one.marks[at], []).append(one)
+    return groups
+
+
+def _different(slices: Sequence[Slice]) -> list[Slice]:
+    """`slices` without those that lie where another does and hold the same values."""
+    places = [tuple(np.round(one.place.position, 2)) for one in slices]
+    shared = Counter(places)
+    kept: dict[Hashable, Slice] = {}
+    for place, one in zip(places, track(slices, "slice"), strict=True):
+        content = _digest(one) if shared[place] > 1 else b""
+        kept.setdefault((place, one.rescale, one.frame, content), one)
+    return list(kept.values())
+
+
+def _digest(one: Slice) -> bytes:
+    with understood(one.source), one.source.opened() as stream:
+        packed = dcmread(stream, specific_tags=["PixelData"]).PixelData
+        return sha256(packed).digest()
+
+
+def _chosen(choices: Sequence[Stack]) -> tuple[Stack, tuple[str, ...]]:
+    """The one that the rules leave, and a note if there were others."""
+    left = [stack for stack in choices if not stack.crowded] or list(choices)
+    if len({stack.slices[0].kind for stack in left}) == 1:
+        left = [stack for stack in left if stack.slices[0].original] or left
+        left = sorted(left, key=lambda stack: stack.voxels, reverse=True)
+        if len(left) == 1 or left[0].voxels >= LARGER * left[1].voxels:
+            return left[0], _note(left[0], choices)
+    raise BadImageError(
+        f"There are several series, and no rule to choose one by. {_advice(choices)}: "
+        f"{_listed(choices)}."
     )
+
+
+def _note(chosen: Stack, choices: Sequence[Stack]) -> tuple[str, ...]:
+    others = [stack for stack in choices if stack is not chosen]
+    if not others:
+        return ()
     return (
-        f"There are several series. Give the path of one file of the right one: {'; '.join(lines)}."
+        f"Of {len(choices)} series the one that is one volume, of original images, and the "
+        f"largest was taken: {chosen.told}. {_advice(others)}: {_listed(others)}.",
     )
 
 
-def _header(file: Path) -> Slice:
-    with understood(file):
-        return Slice(file, dcmread(file, stop_before_pixels=True, specific_tags=ELEMENTS))
+def _advice(stacks: Sequence[Stack]) -> str:
+    """How the caller gets at one of `stacks`."""
+    if any(path is None for stack in stacks for path in _paths(stack)):
+        return "Unpack the archive, and give the path of one file of the right one as input_path"
+    files = [_paths(stack) for stack in stacks]
+    if len(set().union(*files)) < sum(map(len, files)):
+        return "Split the file (with dcm2niix, for example) and give the right one as NIfTI"
+    return "Give the path of one file of the right one as input_path"
 
 
-def _files(path: Path) -> list[Path]:
-    """`path`, or the files anywhere in it."""
-    if path.is_file():
-        return [path]
-    files = list(islice(filter(Path.is_file, path.rglob("*")), MOST_FILES + 1))
-    if len(files) > MOST_FILES:
-        raise BadImageError(
-            f"{path} has more than {MOST_FILES:,} files. Give the folder of the one series."
+def _listed(stacks: Sequence[Stack]) -> str:
+    lines = [f"{stack.told} ({stack.slices[0].source.name})" for stack in stacks[:MOST_LISTED]]
+    more = len(stacks) - MOST_LISTED
+    return "; ".join([*lines, f"and {more} more"] if more > 0 else lines)
+
+
+def _nothing(path: Path, others: Sequence[Other], rest: str) -> BadImageError:
+    """Why there is no stack in `path`."""
+    own = [other for other in others if other.source.path == path.resolve()]
+    for other in own or others:
+        if other.fault:
+            return other.fault
+    if own:
+        return BadImageError(
+            f"{path} holds no slice: it is a {own[0].reason}. Give one file of a CT or MR series."
         )
-    return sorted(files)
-
-
-def _is_part_10(file: Path) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(PREAMBLE + 4)[PREAMBLE:] == b"DICM"
-
-
-@contextmanager
-def understood(file: Path) -> Iterator[None]:
-    """Tell what pydicom cannot read of `file`; its warnings may quote it, and are dropped."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except DAMAGE as error:
-        raise BadImageError(
-            f"{file} is damaged, or lacks something that every slice has "
-            f"({type(error).__name__}). Export the series again."
-        ) from error
+    return BadImageError(
+        f"{path} has no series of at least {FEWEST} CT or MR slices. What is there: "
+        f"{rest or 'nothing'}. Give the folder with the slices of one series."
+    )

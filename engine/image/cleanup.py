@@ -20,13 +20,18 @@ def keep_largest_trunk(labels: Labels) -> Labels:
 
 def drop_small_extremities(labels: Labels) -> Labels:
     """Extremities without the blobs of up to 50 ml, which are couch and noise."""
-    voxels = LEAST_EXTREMITY_MM3 / float(np.prod(labels.grid.spacing_mm))
+    voxels = LEAST_EXTREMITY_MM3 / voxel_mm3(labels)
     return _each(labels, "body_extremities", lambda mask: without_blobs(mask, voxels))
+
+
+def voxel_mm3(labels: Labels) -> float:
+    """The size of a voxel, multiplied in single precision as TotalSegmentator does."""
+    return float(np.prod(np.array(labels.grid.stored_mm, np.float32)))
 
 
 def drop_small_blobs(labels: Labels, most_mm3: float) -> Labels:
     """Every structure without its blobs of up to `most_mm3`."""
-    most = most_mm3 / float(np.prod(np.array(labels.grid.spacing_mm, np.float32)))
+    most = most_mm3 / voxel_mm3(labels)
     data = labels.data.copy()
     for number, box in enumerate(find_objects(labels.data), start=1):
         if box is not None:

@@ -50,6 +50,9 @@ def truncated(volume: Volume) -> Volume:
 def narrow(volume: Volume) -> bool:
     """Whether cutting off would ruin the values, as those of an MR scaled to 0…1.
 
-    TotalSegmentator makes a black image of such a scan.
+    TotalSegmentator makes a black image of such a scan. Whole numbers are cut off, in whatever
+    type and with whatever slope they were stored.
     """
-    return volume.data.dtype.kind == "f" and bool(np.ptp(volume.data) < NARROW)
+    data = volume.data
+    few = data.dtype.kind == "f" and bool(np.ptp(data) < NARROW)
+    return few and not np.array_equal(data, np.rint(data))

@@ -3,14 +3,17 @@
 Labels are in RAS order; label 1 is the topmost vertebra, C1.
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, center_of_mass, find_objects, label
 
+from totalseg_mcp.engine.image.cleanup import voxel_mm3
 from totalseg_mcp.engine.volume import Labels, Mask, Spacing
 
 LEAST_MM3 = 100.0  # of a vertebra
-GROWTH_MM = 3.0  # the network sees the inner part of a vertebra only
+GROWTH_MM = 3.0  # which the training labels were eroded by
 
 
 def renumber(labels: Labels) -> Labels:
@@ -24,26 +27,37 @@ def renumber(labels: Labels) -> Labels:
         return labels
     pieces, count = label(labels.data > 0)
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-    least = LEAST_MM3 / float(np.prod(labels.grid.spacing_mm))
+    least = LEAST_MM3 / voxel_mm3(labels)
     large = [piece for piece in range(1, count + 1) if sizes[piece] >= least]
-    height = dict(zip(large, center_of_mass(pieces > 0, pieces, large), strict=True))
-    downward = sorted(large, key=lambda piece: -height[piece][2])
-    present = np.unique(labels.data[labels.data > 0])
-    if present[0] == 1 and present[-1] < len(labels.names):
-        numbers = range(1, len(downward) + 1)
+    numbers = np.zeros(count + 1, labels.data.dtype)
+    if large:
+        present = np.unique(labels.data[np.isin(pieces, large)])
+        height = [middle[2] for middle in center_of_mass(pieces > 0, pieces, large)]
+        for piece, number in _counted(large, height, present, len(labels.names)):
+            numbers[piece] = number
+    return Labels(numbers[pieces], labels.grid, labels.names)
+
+
+def _counted(
+    pieces: Sequence[int], height: Sequence[float], present: NDArray[np.integer], lowest: int
+) -> Iterator[tuple[int, int]]:
+    """The number of each piece, as long as there are numbers left."""
+    upward = sorted(zip(height, pieces, strict=True), key=lambda at: at[0])
+    if present[0] == 1 and present[-1] < lowest:
+        downward = sorted(zip(height, pieces, strict=True), key=lambda at: -at[0])
+        yield from zip((piece for _, piece in downward), range(1, lowest + 1), strict=False)
     else:
-        lowest = int(present[-1])
-        numbers = range(lowest - len(downward) + 1, lowest + 1)
-    renumbered = np.zeros(count + 1, labels.data.dtype)
-    for piece, number in zip(downward, numbers, strict=True):
-        if 1 <= number <= len(labels.names):
-            renumbered[piece] = number
-    return Labels(renumbered[pieces], labels.grid, labels.names)
+        yield from zip((piece for _, piece in upward), range(int(present[-1]), 0, -1), strict=False)
 
 
-def grow(labels: Labels, by_mm: float = GROWTH_MM) -> Labels:
+def grow(labels: Labels) -> Labels:
+    """Every vertebra as large as it is, for the network sees the inner part of it only."""
+    return grown(labels, GROWTH_MM, labels.grid.stored_mm)
+
+
+def grown(labels: Labels, by_mm: float, spacing_mm: Spacing) -> Labels:
     """Every vertebra larger by `by_mm` all around, where there was background; C1 first."""
-    ball = ellipsoid(by_mm, labels.grid.spacing_mm)
+    ball = ellipsoid(by_mm, spacing_mm)
     reach = np.array(ball.shape) // 2
     data = labels.data.copy()
     for number, box in enumerate(find_objects(labels.data), start=1):
@@ -52,15 +66,15 @@ def grow(labels: Labels, by_mm: float = GROWTH_MM) -> Labels:
         wide = tuple(
             slice(max(s.start - r, 0), s.stop + r) for s, r in zip(box, reach, strict=True)
         )
-        grown = binary_dilation(data[wide] == number, ball)
-        data[wide][grown & (data[wide] == 0)] = number
+        larger = binary_dilation(data[wide] == number, ball)
+        data[wide][larger & (data[wide] == 0)] = number
     return Labels(data, labels.grid, labels.names)
 
 
 def refine(labels: Labels, bodies: Labels, by_mm: float) -> Labels:
     """Every vertebra larger by `by_mm`, clipped to the first structure of `bodies`."""
-    grown = grow(labels, by_mm)
-    return Labels(np.where(bodies.data == 1, grown.data, 0), labels.grid, labels.names)
+    larger = grown(labels, by_mm, labels.grid.spacing_mm)
+    return Labels(np.where(bodies.data == 1, larger.data, 0), labels.grid, labels.names)
 
 
 def ellipsoid(radius_mm: float, spacing_mm: Spacing) -> Mask:
@@ -71,7 +85,7 @@ def ellipsoid(radius_mm: float, spacing_mm: Spacing) -> Mask:
     numbers are the rule: 3 mm at 1.5 mm.
 
     >>> ellipsoid(3.0, (1.5, 3.0, 1.0)).sum(), ellipsoid(3.0, (1.5, 3.0, 1.0)).shape
-    (np.int64(25), (5, 3, 7))
+    (np.int64(21), (5, 3, 7))
     """
     radii = [radius_mm / np.float32(edge) for edge in spacing_mm]
     i, j, k = np.ogrid[tuple(slice(-radius, radius + 1) for radius in radii)]

@@ -9,9 +9,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dicom_scans import PATIENT, WORDS, Series, dice, filled, patient_series, segmented
+from dicom_series import enhanced, written, zipped
 from pydicom import dcmread
 
-from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.errors import BadImageError, BadRequestError
 from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import run
@@ -85,7 +86,7 @@ def test_masks_and_dicom_go_together(asked, session):
 
 def test_without_masks_no_format_is_written(asked, session):
     outcome = run(replace(asked, masks=False, statistics=True), session)
-    assert {file.name for file in outcome.files} == {"statistics.json"}
+    assert {file.name for file in outcome.files} == {"statistics.json", "statistics.csv"}
 
 
 @pytest.mark.parametrize("kind", DICOM)
@@ -96,6 +97,37 @@ def test_dicom_results_of_a_nifti_file_are_refused_before_a_model_loads(
         run(replace(asked, input_path=scan_file, formats=("nifti", kind)), session)
     assert session.weight_reads == 0
     assert not asked.folder.exists()
+
+
+def test_dicom_results_of_tilted_slices_are_refused_before_a_model_loads(asked, session, tmp_path):
+    tilted = np.array([[1, 0, 0], [0, 1, 0], [0, np.tan(np.radians(12)), 1]])
+    folder = patient_series(tmp_path / "tilted", tilted)
+    with pytest.raises(BadImageError, match=r"tilted gantry.*'nifti' or 'nrrd'"):
+        run(replace(asked, input_path=folder), session)
+    assert session.weight_reads == 0
+    assert run(replace(asked, input_path=folder, formats=("nifti", "nrrd")), session).files
+
+
+def test_dicom_results_of_frames_in_one_file_are_refused(asked, session, tmp_path):
+    many = enhanced(
+        sorted(
+            map(dcmread, asked.input_path.iterdir()), key=lambda one: one.ImagePositionPatient[2]
+        )
+    )
+    folder = written(tmp_path / "enhanced", [many])
+    with pytest.raises(BadImageError, match="frames of one file"):
+        run(replace(asked, input_path=folder, formats=("dicom_seg",)), session)
+
+
+def test_a_zip_archive_gives_the_same_as_its_folder(asked, session, tmp_path):
+    archive = zipped(tmp_path / "series.zip", asked.input_path)
+    series, some = Series(asked.input_path), replace(asked, formats=("dicom_seg",))
+    found = []
+    for number, path in enumerate((asked.input_path, archive)):
+        outcome = run(replace(some, input_path=path, folder=tmp_path / str(number)), session)
+        found.append(segmented(outcome.files[0], series))
+    assert found[0].any()
+    assert np.array_equal(*found)
 
 
 def test_dicom_results_on_the_models_grid_are_refused(asked, session):

@@ -1,6 +1,6 @@
 import pytest
 
-from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
+from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.plan import plan
 from totalseg_mcp.engine.tasks import TASKS
@@ -76,21 +76,7 @@ def test_a_resolution_that_a_task_lacks_is_refused_with_those_it_has():
         plan(Options("liver_segments", "fast"))
 
 
-def test_licensed_tasks_are_refused():
-    with pytest.raises(NotReadyError, match="tissue_types"):
-        plan(Options("tissue_types"))
-
-
-LICENSED = {name for name, task in TASKS.items() if task.licence != "open"}
-
-
-@pytest.mark.parametrize("name", sorted(LICENSED))
-def test_a_task_that_cannot_run_yet_is_refused_by_name(name):
-    with pytest.raises(NotReadyError, match=f"'{name}'"):
-        plan(Options(name))
-
-
-@pytest.mark.parametrize("name", sorted(TASKS.keys() - LICENSED))
+@pytest.mark.parametrize("name", sorted(TASKS))
 def test_the_models_of_a_task_cover_its_structures_on_one_grid(name):
     chosen = plan(Options(name))
     assert set(chosen.names) <= {name for model in chosen.models for name in model.names}

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.landmarks import Landmarks
@@ -177,6 +178,25 @@ def everywhere(number: Callable[[Model], int]) -> Callable[[Model], Network]:
         return lambda image, step, by_class: np.full(image.grid.shape, number(model), np.uint8)
 
     return network
+
+
+def test_only_what_is_near_the_heart_is_kept_of_its_chambers():
+    """The rough model sees the ball as the heart; the fine one sees an atrium everywhere."""
+    chosen = plan(Options("heartchambers_highres"))
+    atrium = chosen.names.index("heart_atrium_left") + 1
+    rough = bright("heart")
+
+    def network(model: Model) -> Network:
+        fine = everywhere(lambda model: atrium)
+        return (rough if model.dataset == 297 else fine)(model)
+
+    grid = tilted_grid()
+    found = segment(scan(grid), chosen, network).labels.data == atrium
+    assert found[ball(grid)].mean() > 0.99
+    steps = int(10 / 2.5)  # of 2, 2.5 and 3 mm on average
+    reach = binary_dilation(ball(grid), iterations=steps + 2)
+    assert not (found & ~reach).any()
+    assert found.sum() > 1.3 * ball(grid).sum()
 
 
 def test_refined_vertebrae_lie_in_what_the_other_model_calls_a_body():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from totalseg_mcp.engine.errors import NotReadyError, OutOfReachError
+from totalseg_mcp.engine.errors import MissingWeightsError, NotReadyError, OutOfReachError
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.tasks import labels
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
@@ -46,11 +46,30 @@ def test_the_result_is_the_documented_dictionary(call, session):
         "is_mr_task": False,
         "image_type": "CT",
         "resolution": "fastest",
+        "detected_modality": None,
+        "forced": False,
     }
     assert list(result.statistics or {}) == list(labels("total"))
     assert set(result.found) | set(result.not_found) == set(labels("total"))
     stored = json.loads(Path(result.statistics_file or "").read_text())
     assert stored == {name: s.model_dump() for name, s in (result.statistics or {}).items()}
+
+
+def test_a_forced_run_on_an_mr_says_what_the_image_is(call, session, tmp_path):
+    data = np.zeros((24, 24, 16), np.int16)
+    data[4:20, 4:20] = np.linspace(250, 800, 16**3).reshape(16, 16, 16)
+    nib.Nifti1Image(data, np.diag([4.0, 4.0, 4.0, 1.0])).to_filename(tmp_path / "mr.nii")
+    result = run(call(input_path=str(tmp_path / "mr.nii"), force=True), session)
+    assert result.task_info.model_dump() == {
+        "task": "total",
+        "is_mr_task": False,
+        "image_type": "MR",
+        "resolution": "fastest",
+        "detected_modality": "MR",
+        "forced": True,
+    }
+    assert "force=true" in result.warnings[0]
+    assert "looks like MR" in result.summary
 
 
 def test_nothing_is_reported_that_was_not_asked_for(call, session):
@@ -74,7 +93,6 @@ def test_cut_off_structures_are_named_and_their_numbers_withheld(call, session):
 
 NOT_DEFAULT = {
     "radiomics": True,
-    "license_number": "aca_123",
 }
 
 
@@ -224,6 +242,40 @@ def test_known_devices_are_accepted(call, device):
 def test_what_is_wrong_is_said(call, given, said):
     with pytest.raises(ValidationError, match=said):
         call(**given)
+
+
+NUMBER = "aca_98765432101234"
+
+
+@pytest.mark.parametrize("given", [None, "", " "])
+def test_no_licence_number_is_none(call, given):
+    assert call(license_number=given).license_number is None
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"license_number": f"{NUMBER}5"},
+        {"license_number": [NUMBER]},
+        {"license_number": NUMBER, "fast": True},
+        {"license_number": NUMBER, "task": "totl"},
+    ],
+)
+def test_a_wrong_call_does_not_show_its_licence_number(call, given):
+    with pytest.raises(ValidationError) as error:
+        call(**given)
+    assert NUMBER not in str(error.value)
+
+
+def test_a_licence_number_reaches_the_gate_and_no_text(call, session):
+    with pytest.raises(MissingWeightsError) as error:
+        run(call(task="tissue_types", fastest=False, license_number=NUMBER), session)
+    assert NUMBER not in str(error.value)
+    with pytest.raises(NotReadyError, match="needs a licence number"):
+        run(call(task="tissue_types", fastest=False), session)
+    arguments = call(license_number=NUMBER, verbose=True)
+    result = run(arguments, session)
+    assert NUMBER not in repr(arguments) + repr(result) + result.model_dump_json()
 
 
 def test_the_schemas_describe_every_argument_and_default_as_documented():

@@ -41,6 +41,19 @@ def test_every_slice_has_its_image(tmp_path):
 
 
 TURN = np.array([[0, -0.8, 0, 0], [0.8, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])  # the sine of 53°
+
+
+def test_slices_that_were_put_in_between_have_no_image(tmp_path):
+    """Five slices 2.5 mm apart and then seven at half of that."""
+    heights = [0, 2.5, 5, 7.5, 10, 11.25, 12.5, 13.75, 15, 16.25, 17.5, 18.75]
+    scan = read(patient_series(tmp_path / "series", heights=heights))
+    back = planes(some_labels(scan), origin(scan.source))
+    there = [float(image.ImagePositionPatient[2]) - 30 if image else None for image in back.images]
+    assert there[:8] == [0, None, 2.5, None, 5, None, 7.5, None]
+    assert there[8:] == heights[4:]
+    assert back.position(1) == pytest.approx([-10, -20, 31.25])
+
+
 RESAMPLED = {
     "fewer slices": lambda g: Grid((*g.shape[:2], g.shape[2] - 1), g.affine),
     "other spacing": lambda g: Grid(g.shape, g.affine @ np.diag([1, 1, 1.1, 1])),

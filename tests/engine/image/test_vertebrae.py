@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from totalseg_mcp.engine.image.vertebrae import ellipsoid, grow, refine, renumber
+from totalseg_mcp.engine.image.vertebrae import ellipsoid, grown, refine, renumber
 from totalseg_mcp.engine.tasks import labels
 from totalseg_mcp.engine.volume import Grid, Labels
 
@@ -53,6 +53,13 @@ def test_more_pieces_than_vertebrae_leave_the_topmost_without_a_name():
     assert downward(renumber(spine(C2, (C2, C3), C3, C3))) == [1, 2, 3]
 
 
+def test_crumbs_do_not_decide_where_the_count_begins():
+    """Without the crumb of L5 the lowest vertebra is L4, and there is no C1."""
+    data = spine(C2, (C3, T5), L4).data.copy()
+    data[0, 0, -1] = L5
+    assert downward(renumber(Labels(data, Grid(data.shape, np.eye(4)), NAMES))) == [21, 22, 23]
+
+
 def test_crumbs_are_dropped_when_they_are_counted():
     data = spine((C3, T5), L4).data.copy()
     data[0, 0, -1] = C2
@@ -63,8 +70,8 @@ def test_crumbs_are_dropped_when_they_are_counted():
 def test_growing_takes_background_only_and_the_upper_vertebra_goes_first():
     data = np.zeros((1, 1, 12), np.uint8)
     data[0, 0, 3], data[0, 0, 8] = C3, C2
-    grown = grow(Labels(data, Grid(data.shape, np.eye(4)), NAMES), by_mm=3.0)
-    assert grown.data[0, 0].tolist() == [3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
+    larger = grown(Labels(data, Grid(data.shape, np.eye(4)), NAMES), 3.0, (1.0, 1.0, 1.0))
+    assert larger.data[0, 0].tolist() == [3, 3, 3, 3, 3, 2, 2, 2, 2, 2, 2, 2]
 
 
 def test_an_ellipsoid_is_a_ball_in_millimetres():
