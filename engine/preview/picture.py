@@ -50,7 +50,7 @@ def _voxels(labels: Labels) -> dict[int, int]:
     """The size of every structure that is there, by its label."""
     size = len(labels.names) + 1
     counts = np.zeros(size, np.int64)
-    for plane in labels.data.T:  # whole numbers of 8 bytes are made of what is counted at once
+    for plane in labels.data.T:  # not all at once: numpy makes 8 bytes of every voxel
         counts += np.bincount(plane.ravel(order="K"), minlength=size)
     return {label: int(count) for label, count in enumerate(counts) if label and count}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 
 Floats = NDArray[np.float32]
 
@@ -19,7 +20,7 @@ class Hits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Rays:
-    """Rays on their way: the cell that each is in, and how far in its corner cells' middle."""
+    """Rays on their way: in which row of cells each runs, and where in it, 0..1."""
 
     pixels: NDArray[np.intp]
     column: NDArray[np.intp]
@@ -84,15 +85,7 @@ def _next_cell(density: Floats, surface: float) -> NDArray[np.int16]:
 
     It is the cell itself, or one behind it, or the number of depths where there is none.
     """
-    inside = density >= surface
-    for axis in range(3):
-        one = [slice(None)] * 3
-        one[axis] = slice(1, None)
-        near = inside.copy()
-        near[tuple(slice(0, -1) if n == axis else slice(None) for n in range(3))] |= inside[
-            tuple(one)
-        ]
-        inside = near
+    inside = maximum_filter(density, 2, origin=-1) >= surface
     depths = density.shape[1]
     places = np.where(inside, np.arange(depths, dtype=np.int16)[:, None], np.int16(depths))
     nearest: NDArray[np.int16] = np.minimum.accumulate(places[:, ::-1], axis=1)[:, ::-1]

@@ -16,7 +16,8 @@ SURFACE = 0.38  # the density at a structure's surface; below 0.5, which would t
 THIN = 0.7  # the density that is given to what would vanish
 MOST_LOST = 0.05  # the share of a structure that may vanish: what is sharp at its edges
 SMOOTH = (0.5, 1.1)  # in voxels of the coarse grid and of the scan; they add up as variances
-ROOM = 3  # empty voxels on every side, so that every surface is closed
+ROOM = 3  # empty coarse voxels on every side, so that every surface is closed
+FRAME = 1  # how many of them are shown
 Factors = tuple[int, int, int]
 
 
@@ -30,8 +31,8 @@ class Block:
 
     @property
     def size_mm(self) -> Spacing:
-        """The edges of the coarse grid, with the empty room around the box."""
-        voxels = np.array(self.data.shape) // self.factors + 2 * ROOM
+        """The edges of what is shown: the box and a frame around it."""
+        voxels = np.array(self.data.shape) // self.factors + 2 * FRAME
         x, y, z = (float(edge) for edge in voxels * self.spacing_mm)
         return x, y, z
 
@@ -83,20 +84,20 @@ def solid(block: Block, members: tuple[int, ...]) -> Solid:
     there = np.pad(_merged((data > 0).view(np.uint8), block.factors, np.add), ROOM)
     labels = np.pad(_merged(data, block.factors, np.maximum), ROOM)
     share = there.astype(np.float32) / np.prod(block.factors, dtype=np.float32)
-    width = block.smooth_mm / np.array(block.spacing_mm)
-    smooth = gaussian_filter(share, width, truncate=3)
+    widths = np.minimum(block.smooth_mm / np.array(block.spacing_mm), ROOM)
+    smooth = gaussian_filter(share, widths, mode="constant", truncate=3)
     density = np.where(_lost(smooth, labels), np.float32(THIN), smooth)
     return Solid(density, np.where(labels > 0, labels, maximum_filter(labels, 3)), block.spacing_mm)
 
 
 def _lost(density: NDArray[np.float32], labels: NDArray[Any]) -> NDArray[np.bool_]:
     """The voxels that lie inside no surface, of the structures that have lost many so."""
-    lost = (labels > 0) & (maximum_filter(density, 3) < SURFACE)
+    lost: NDArray[np.bool_] = (labels > 0) & (maximum_filter(density, 3) < SURFACE)
     size = int(labels.max()) + 1
-    share = np.bincount(labels[lost], minlength=size) / np.maximum(
-        np.bincount(labels.ravel(), minlength=size), 1
-    )
-    return lost & (share > MOST_LOST)[labels]
+    voxels = np.bincount(labels.ravel(), minlength=size)
+    vanished = np.bincount(labels[lost], minlength=size)
+    rescued: NDArray[np.bool_] = lost & (vanished > MOST_LOST * voxels)[labels]
+    return rescued
 
 
 def _merged(data: NDArray[Any], factors: Factors, merge: Callable[[Any, Any], Any]) -> NDArray[Any]:

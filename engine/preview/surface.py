@@ -12,7 +12,7 @@ from totalseg_mcp.engine.colours import colour
 from totalseg_mcp.engine.preview.layers import Layer, layers
 from totalseg_mcp.engine.preview.light import lit
 from totalseg_mcp.engine.preview.rays import Floats, first_hits
-from totalseg_mcp.engine.preview.solid import SURFACE, Block, block, solid
+from totalseg_mcp.engine.preview.solid import FRAME, ROOM, SURFACE, Block, block, solid
 from totalseg_mcp.engine.volume import Labels
 
 MOST_RAYS, LONGEST = 800_000, 1400  # in all, and along the longer side
@@ -61,8 +61,9 @@ def surface(labels: Labels, found: Sequence[int]) -> Surface | None:
 def _sheet(whole: Block, layer: Layer, palette: Floats, size: tuple[int, int]) -> Sheet:
     """What the rays of a picture of `size` (width, height) meet of `layer`."""
     body = solid(whole, layer.labels)
+    hidden = ROOM - FRAME
     columns, rows = (
-        np.clip((np.arange(pixels, dtype=np.float32) + 0.5) * (n / pixels) - 0.5, 0, n - 1.001)
+        hidden - 0.5 + (np.arange(pixels, dtype=np.float32) + 0.5) * ((n - 2 * hidden) / pixels)
         for pixels, n in zip(size, body.density.shape[::2], strict=True)
     )
     hits = first_hits(body.density, columns, rows, SURFACE)
@@ -72,7 +73,7 @@ def _sheet(whole: Block, layer: Layer, palette: Floats, size: tuple[int, int]) -
     depth = np.full(height * width, np.inf, np.float32)
     edge_on = np.zeros(height * width, np.float32)
     colours[hits.pixels] = lights
-    depth[hits.pixels] = hits.points[1] * body.spacing_mm[1]
+    depth[hits.pixels] = (hits.points[1] - hidden) * body.spacing_mm[1]
     edge_on[hits.pixels] = 1 - facing
     shape = (height, width)
     return Sheet(layer, colours.reshape(*shape, 3), depth.reshape(shape), edge_on.reshape(shape))
