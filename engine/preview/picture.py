@@ -20,6 +20,7 @@ from totalseg_mcp.engine.volume import Labels, Volume
 MOST_BYTES = 400_000  # the picture travels inside an answer
 ROOM = (MOST_PX, 1000)  # px
 ATTEMPTS = 8  # at most, each smaller than the one before
+BYTES_TO_SCALE = 0.8  # measured: the bytes go with the scale to the power of 1.3
 
 
 def preview(image: Volume, labels: Labels, modality: Modality) -> bytes:
@@ -37,12 +38,11 @@ def preview(image: Volume, labels: Labels, modality: Modality) -> bytes:
     names = legend(voxels, labels.names)
     shrink = 1.0
     for _ in range(ATTEMPTS):
-        room = round(ROOM[0] * shrink), round(ROOM[1] * shrink)
-        canvas = _composed(cuts, body, names, room)
+        canvas = _composed(cuts, body, names, shrink)
         picture = _png(canvas)
         if len(picture) <= MOST_BYTES and max(canvas.size) <= MOST_PX:
             break
-        shrink *= min((MOST_BYTES / len(picture)) ** 0.5, 0.97)
+        shrink *= min((MOST_BYTES / len(picture)) ** BYTES_TO_SCALE, 0.97)
     return picture
 
 
@@ -56,10 +56,10 @@ def _voxels(labels: Labels) -> dict[int, int]:
 
 
 def _composed(
-    cuts: Sequence[Slice], body: Surface | None, colours: Legend, room: Size
+    cuts: Sequence[Slice], body: Surface | None, colours: Legend, shrink: float
 ) -> Image.Image:
     extents = [cut.size_mm for cut in cuts] + ([cuts[0].size_mm] if body else [])
-    plan = layout(extents, colours, room)
+    plan = layout(extents, colours, ROOM, shrink)
     panels = [
         _cut_panel(cut, size, plan.px_per_mm, colours.names)
         for cut, size in zip(cuts, plan.sizes, strict=False)
@@ -78,7 +78,7 @@ def _composed(
 
 
 def _cut_panel(cut: Slice, size: Size, px_per_mm: float, names: Sequence[str]) -> Image.Image:
-    width, height = (max(round(mm * px_per_mm), 1) for mm in cut.size_mm)
+    width, height = (max(int(mm * px_per_mm), 1) for mm in cut.size_mm)
     shown = overlaid(cut, (width, height), names)
     crossed(shown, cut.crossings)
     panel = _centred(shown, size)
@@ -92,7 +92,7 @@ def _body_panel(body: Surface, size: Size) -> Image.Image:
     panel = Image.new("RGB", size)
     room = size[0], max(size[1] - TITLE, 1)
     px_per_mm = min(px / mm for px, mm in zip(room, body.size_mm, strict=True))
-    width, height = (max(round(mm * px_per_mm), 1) for mm in body.size_mm)
+    width, height = (max(int(mm * px_per_mm), 1) for mm in body.size_mm)
     shown = body.image.resize((width, height), Image.Resampling.LANCZOS)
     panel.paste(coarsened(np.asarray(shown)), ((room[0] - width) // 2, TITLE))
     titled(panel, "3-D, from the front", ("R", "L"))

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from totalseg_mcp.engine.preview.layout import layout
+from totalseg_mcp.engine.preview.layout import GAP, layout
 from totalseg_mcp.engine.preview.legend import ROW, legend
 from totalseg_mcp.engine.tasks import labels as names_of
 
@@ -26,11 +26,12 @@ def extents(body: str, panels: int):
     return [(x, z), (y, z), (x, y), (x, z)][:panels]
 
 
+@pytest.mark.parametrize("shrink", [1.0, 0.6])
 @pytest.mark.parametrize("panels", [3, 4])
 @pytest.mark.parametrize("names", [TOTAL, ONE], ids=["total", "liver"])
 @pytest.mark.parametrize("body", BODIES)
-def test_nothing_overlaps_and_all_of_it_fits(body, names, panels):
-    plan = layout(extents(body, panels), names, ROOM)
+def test_nothing_overlaps_and_all_of_it_fits(body, names, panels, shrink):
+    plan = layout(extents(body, panels), names, ROOM, shrink)
     columns, rows = plan.legend_shape
     boxes = [
         (x, y, x + width, y + height)
@@ -40,8 +41,8 @@ def test_nothing_overlaps_and_all_of_it_fits(body, names, panels):
             strict=True,
         )
     ]
-    assert max(right for *_, right, _ in boxes) <= 1568
-    assert max(bottom for *_, bottom in boxes) <= 1568
+    assert max(right for *_, right, _ in boxes) + GAP <= 1568
+    assert max(bottom for *_, bottom in boxes) + GAP <= 1568
     for a, b in combinations(boxes, 2):
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
@@ -50,7 +51,7 @@ def test_nothing_overlaps_and_all_of_it_fits(body, names, panels):
 def test_all_panels_have_one_scale(body):
     plan = layout(extents(body, 4), ONE, ROOM)
     for size, extent in zip(plan.sizes, extents(body, 4), strict=True):
-        assert size == pytest.approx([mm * plan.px_per_mm for mm in extent], abs=0.51)
+        assert size == pytest.approx([mm * plan.px_per_mm for mm in extent], abs=1)
 
 
 @pytest.mark.parametrize("body", BODIES)
