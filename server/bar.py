@@ -13,8 +13,8 @@ LINES = 20  # in a log, at most
 class Bar:
     """Shows progress; `close` it when nothing more comes."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
-        self._out = out
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stderr  # results go to stdout
         self._lines = -1
 
     def show(self, progress: Progress) -> None:

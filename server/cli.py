@@ -27,6 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2 if isinstance(error, BadSettingsError) else 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever reads the output has seen enough, as in `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def parser() -> ArgumentParser:

@@ -120,7 +120,7 @@ def row(task: Task, resolution: Resolution, store: Store, *, offline: bool = Fal
 @contextmanager
 def _shown(what: str) -> Iterator[None]:
     """Show the progress of what is done inside."""
-    bar = Bar(sys.stdout)
+    bar = Bar()
     try:
         with watching(Watch(bar.show, lambda: None)), stage(what, 0.0, 1.0):
             yield

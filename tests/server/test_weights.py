@@ -21,13 +21,14 @@ from totalseg_mcp.server.cli import main
 
 @pytest.fixture
 def weights(tmp_path, capsys, monkeypatch):
-    """Runs `weights …` on a folder; its status, and what it wrote, line by line."""
+    """Runs `weights …` on a folder; its status, and what it wrote or refused, line by line."""
     monkeypatch.setenv("TOTALSEG_HOME_DIR", str(tmp_path / "home"))
 
     def run(*line: str) -> tuple[int, list[str]]:
         status = main(["weights", *line, "--weights", str(tmp_path / "root")])
         written = capsys.readouterr()
-        return status, (written.err if status == 1 and written.err else written.out).splitlines()
+        refused = [line for line in written.err.splitlines() if line.startswith("totalseg-mcp:")]
+        return status, refused or written.out.splitlines()
 
     return run
 
