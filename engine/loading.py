@@ -1,8 +1,6 @@
 """From a model folder to a network, without trusting what is in the folder."""
 
-import json
 import pickle
-import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
+from totalseg_mcp.engine.descriptions import described
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.tasks import Model
@@ -35,12 +34,12 @@ PARTS_PACKAGE = "torch.nn."
 
 
 def load(folder: Path, model: Model, device: torch.device) -> Network:
-    """The network in `folder` (dataset.json, plans.json, fold_N/checkpoint_final.pth)."""
-    dataset = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    plans = PlansManager(json.loads((folder / "plans.json").read_text(encoding="utf-8")))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Detected old nnU-Net plans format")
-        configuration = plans.get_configuration(model.configuration)
+    """The network in `folder` (dataset.json, plans.json, fold_N/checkpoint_final.pth).
+
+    Raises:
+        NotReadyError: a file cannot be read safely, or does not fit the model.
+    """
+    plans, configuration, dataset = described(folder, model)
     folds = tuple(
         module(checkpoint, configuration, dataset, model).to(device).eval()
         for checkpoint in checkpoints(folder, model)
@@ -78,7 +77,7 @@ def trusted(configuration: ConfigurationManager) -> tuple[str, dict[str, Any], l
     kind = configuration.network_arch_class_name
     arguments = configuration.network_arch_init_kwargs
     imported = list(configuration.network_arch_init_kwargs_req_import)
-    parts = [arguments[key] for key in imported if arguments[key] is not None]
+    parts = [str(part) for key in imported if (part := arguments.get(key)) is not None]
     if not kind.startswith(NETWORK_PACKAGE) or not all(p.startswith(PARTS_PACKAGE) for p in parts):
         raise NotReadyError(
             f"The plans name classes that are not network parts ({kind}, {', '.join(parts)}); "

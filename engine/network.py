@@ -7,6 +7,7 @@ reversed when an image goes in and when labels come out, nowhere else.
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.image.logits import class_by_class
 from totalseg_mcp.engine.volume import Volume
 from totalseg_mcp.engine.watch import track
 
@@ -37,10 +39,14 @@ class Network:
     dataset: Mapping[str, Any]
     device: torch.device
 
-    def __call__(self, image: Volume, tile_step: float) -> NDArray[np.integer]:
+    def __call__(
+        self, image: Volume, tile_step: float, by_class: bool = False
+    ) -> NDArray[np.integer]:
         """The label numbers of `image[i, j, k]` (RAS order), on the same grid.
 
-        Tiles overlap by 1 - `tile_step` of their size.
+        Tiles overlap by 1 - `tile_step` of their size. `by_class` saves memory where the
+        image's grid is not the plans': only the surroundings of a structure are resampled
+        for it.
         """
         scan = np.ascontiguousarray(image.data.transpose(2, 1, 0), np.float32)[None]
         spacing = [float(np.float32(mm)) for mm in reversed(image.grid.spacing_mm)]
@@ -56,7 +62,7 @@ class Network:
                 f"{self.device} has too little free memory for this image. Use fast, fastest, "
                 "roi_subset or device='cpu'."
             ) from error
-        return self.restored(logits, made).transpose(2, 1, 0)
+        return self.restored(logits, made, by_class).transpose(2, 1, 0)
 
     @torch.inference_mode()
     def logits(self, data: torch.Tensor, tile_step: float) -> torch.Tensor:
@@ -68,18 +74,34 @@ class Network:
         assert total is not None, "a network has at least one fold"
         return total.div_(len(self.folds)) if len(self.folds) > 1 else total
 
-    def restored(self, logits: torch.Tensor, made: Mapping[str, Any]) -> NDArray[np.integer]:
+    def restored(
+        self, logits: torch.Tensor, made: Mapping[str, Any], by_class: bool
+    ) -> NDArray[np.integer]:
         """Label numbers [z, y, x] on the grid of the image, from logits on the plans' grid."""
-        spacing = [made["spacing"][axis] for axis in self.plans.transpose_forward]
         cropped = made["shape_after_cropping_and_before_resampling"]
-        if tuple(logits.shape[1:]) != tuple(cropped):
-            resample = self.configuration.resampling_fn_probabilities
-            resampled = resample(logits, cropped, self.configuration.spacing, spacing)
-            logits = torch.as_tensor(resampled)
         labels = np.zeros(made["shape_before_cropping"], np.min_scalar_type(len(logits) - 1))
-        labels[bounding_box_to_slice(made["bbox_used_for_cropping"])] = logits.argmax(0).numpy()
+        box = bounding_box_to_slice(made["bbox_used_for_cropping"])
+        if tuple(logits.shape[1:]) == tuple(cropped):
+            labels[box] = logits.argmax(0).numpy()
+        elif by_class:
+            stretch = partial(self.stretched, made=made)
+            labels[box] = class_by_class(logits.numpy(), tuple(cropped), stretch)
+        else:
+            labels[box] = self.stretched(logits.numpy(), made).argmax(0)
         restored: NDArray[np.integer] = labels.transpose(self.plans.transpose_backward)
         return restored
+
+    def stretched(
+        self, logits: NDArray[np.float16], made: Mapping[str, Any]
+    ) -> NDArray[np.float16]:
+        """The logits [class, z, y, x] on the grid of the image, resampled as the plans say."""
+        spacing = [made["spacing"][axis] for axis in self.plans.transpose_forward]
+        cropped = made["shape_after_cropping_and_before_resampling"]
+        resample = self.configuration.resampling_fn_probabilities
+        there: NDArray[np.float16] = np.asarray(
+            resample(logits, cropped, self.configuration.spacing, spacing)
+        )
+        return there
 
 
 @torch.inference_mode()

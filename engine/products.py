@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from totalseg_mcp.engine.files.masks import write_labels, write_mask, write_masks
-from totalseg_mcp.engine.files.statistics import write_statistics
+from totalseg_mcp.engine.files.statistics import write_statistics, write_table
 from totalseg_mcp.engine.image.derived import DERIVED
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.plan import Plan
@@ -18,6 +18,7 @@ from totalseg_mcp.engine.watch import track
 
 LABELS_FILE = "segmentation.nii.gz"
 STATISTICS_FILE = "statistics.json"
+STATISTICS_CSV = "statistics.csv"
 PREVIEW_FILE = "preview.png"
 
 
@@ -29,6 +30,7 @@ class Findings:
     scan: Scan
     labels: Labels
     measurements: Mapping[str, Measurement]
+    saving_threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Product:
 
 
 def _write_masks(findings: Findings, folder: Path) -> None:
-    write_masks(findings.labels, findings.scan, folder, findings.plan.wanted)
+    labels, scan, wanted = findings.labels, findings.scan, findings.plan.wanted
+    write_masks(labels, scan, folder, wanted, findings.saving_threads)
     for name in track(findings.plan.derived, "derived mask"):
         mask = DERIVED[name](findings.scan.volume, findings.labels)
         write_mask(mask, findings.scan, folder / f"{name}.nii.gz")
@@ -53,6 +56,7 @@ def _write_labels(findings: Findings, folder: Path) -> None:
 
 def _write_statistics(findings: Findings, folder: Path) -> None:
     write_statistics(findings.measurements, folder / STATISTICS_FILE)
+    write_table(findings.measurements, folder / STATISTICS_CSV)
 
 
 def _write_preview(findings: Findings, folder: Path) -> None:
@@ -73,7 +77,9 @@ PRODUCTS: Mapping[str, Product] = {
         _write_labels,
     ),
     "statistics": Product(
-        lambda request: request.statistics, lambda plan: (STATISTICS_FILE,), _write_statistics
+        lambda request: request.statistics,
+        lambda plan: (STATISTICS_FILE, STATISTICS_CSV),
+        _write_statistics,
     ),
     "preview": Product(
         lambda request: request.preview, lambda plan: (PREVIEW_FILE,), _write_preview

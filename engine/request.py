@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.licence import LicenceNumber
+from totalseg_mcp.engine.options import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +18,12 @@ class Request:
     folder: Path
     options: Options = field(default_factory=Options)
     device: str = "gpu"
+    force: bool = False  # segment although the image looks like another modality than the task's
     masks: bool = True
     multilabel: bool = False  # one file for all masks
     statistics: bool = False
     include_incomplete: bool = False
     preview: bool = False
+    crop_path: Path | None = None  # a mask of where to look, or a folder of masks
+    saving_threads: int = 1
+    licence: LicenceNumber | None = None  # None: the operator's, if the task needs one

@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import read
+from totalseg_mcp.engine.files.landmarks import read_landmarks
+from totalseg_mcp.engine.files.nifti import header_of
 from totalseg_mcp.engine.files.outputs import check, staged
+from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.image.split import FEWEST
+from totalseg_mcp.engine.landmarks import Landmarks
 from totalseg_mcp.engine.measure.statistics import Measurement, statistics
 from totalseg_mcp.engine.plan import Plan, plan
 from totalseg_mcp.engine.products import Findings, asked, file_names
@@ -19,8 +22,10 @@ from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.segment import Segmented, segment
 from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.suitability import Suitability, suitability
+from totalseg_mcp.engine.supply import deliver, ordered, terms
 from totalseg_mcp.engine.tasks import Model, task_named
-from totalseg_mcp.engine.watch import clocked, stage, track
+from totalseg_mcp.engine.watch import clocked, noted, stage, track
 
 if TYPE_CHECKING:
     import torch
@@ -28,19 +33,18 @@ if TYPE_CHECKING:
     from totalseg_mcp.engine.network import Network
 
 
-FAT_HU = -200  # nearly every CT has voxels below it, and no MR has
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
     """What came of a job: `files` are final, `seconds` are by stage, with the total."""
 
     findings: Findings
+    suits: Suitability
     files: tuple[Path, ...]
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
     weight_reads: int
     device: str
+    notes: tuple[str, ...] = ()
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -60,17 +64,19 @@ def run(request: Request, session: Session) -> Outcome:
     """
     began, reads = time.perf_counter(), session.weight_reads
     chosen = plan(request.options)
-    for model in chosen.needs:
-        session.store.find(model)
     leftovers = check(request.folder, file_names(request, chosen))
-    with clocked() as seconds:
-        with stage("read", 0.0, 0.05):
+    with clocked() as seconds, noted() as notes:
+        with stage("read", 0.0, 0.04):
             scan = read(request.input_path, session.reach)
-            _refuse_other_modality(scan, chosen)
+            suits = suitability(scan, task_named(chosen.task), request.force)
+        deliver(ordered(chosen, session, request.licence), session)
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
-            segmented = segment(scan.volume, chosen, lambda model: _network(model, session, device))
+            given = _landmarks(request, chosen, scan, session)
+            segmented = segment(
+                scan.volume, chosen, lambda model: _network(model, session, device), given
+            )
         with stage("measure", 0.85, 0.88):
             findings = _findings(request, chosen, scan, segmented)
         with stage("write", 0.88, 1.0):
@@ -79,41 +85,22 @@ def run(request: Request, session: Session) -> Outcome:
     told = (
         *scan.notes,
         why_not,
-        _doubtful(scan, chosen),
+        _note(chosen),
+        suits.warning,
         _nowhere(segmented, chosen),
         _whole(segmented, chosen),
         _beside(leftovers),
+        terms(chosen),
     )
     return Outcome(
         findings=findings,
+        suits=suits,
         files=files,
         warnings=tuple(warning for warning in told if warning),
         seconds=seconds,
         weight_reads=session.weight_reads - reads,
         device=str(device),
-    )
-
-
-def _refuse_other_modality(scan: Scan, chosen: Plan) -> None:
-    task = task_named(chosen.task)
-    if scan.modality not in (None, task.modality):
-        other = {"total": "total_mr", "total_mr": "total"}.get(task.name)
-        advice = f"Use task={other!r}." if other else f"Use a task for {scan.modality}."
-        raise BadImageError(
-            f"The image is {scan.modality}, but the task {task.name!r} is for "
-            f"{task.modality}. {advice}"
-        )
-
-
-def _doubtful(scan: Scan, chosen: Plan) -> str | None:
-    """A warning where the file does not say what it is, and its values speak against the task."""
-    lowest, wanted = float(scan.volume.data.min()), task_named(chosen.task).modality
-    looks = "CT" if lowest < FAT_HU else "MR"
-    if scan.modality is not None or looks == wanted:
-        return None
-    return (
-        f"The task {chosen.task!r} is for {wanted}, but this image may be no {wanted}: its lowest "
-        f"value is {lowest:g}, and CT in HU has values below {FAT_HU} (air and fat)."
+        notes=tuple(notes),
     )
 
 
@@ -128,16 +115,28 @@ def _network(model: Model, session: Session, device: "torch.device") -> "Network
         return session.network(model, device)
 
 
+def _landmarks(request: Request, chosen: Plan, scan: Scan, session: Session) -> Landmarks | None:
+    """The caller's own masks of where to look, if there are any."""
+    if request.crop_path is None or chosen.region is None:
+        return None
+    keep = chosen.region.keep.to if chosen.region.keep else ()
+    grid = scan.volume.grid
+    return read_landmarks(request.crop_path, chosen.region.to, keep, grid, session.reach)
+
+
 def _findings(request: Request, chosen: Plan, scan: Scan, segmented: Segmented) -> Findings:
     """The labels, and what was measured on the grid that TotalSegmentator measures on."""
+    if chosen.lowres:  # the labels are on the model's grid, in the scan's order of axes
+        image = reorient(segmented.model_image, scan.volume.grid.axcodes)
+        scan = replace(scan, volume=image, header=header_of(image.grid))
     labels, image = segmented.labels, scan.volume
-    if chosen.measured_on == "model":
+    if chosen.measured_on == "model" and not chosen.lowres:
         labels, image = segmented.model_labels, segmented.model_image
     measured: dict[str, Measurement] = {}
     if request.statistics:
         measured = statistics(labels, image, request.include_incomplete)
     wanted = {name: measured[name] for name in chosen.wanted if name in measured}
-    return Findings(chosen, scan, segmented.labels, wanted)
+    return Findings(chosen, scan, segmented.labels, wanted, request.saving_threads)
 
 
 def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
@@ -152,10 +151,17 @@ def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
     return tuple(request.folder / name for name in names)
 
 
+def _note(chosen: Plan) -> str | None:
+    note = task_named(chosen.task).note
+    return f"The task {chosen.task!r}: {note}" if note else None
+
+
 def _nowhere(segmented: Segmented, chosen: Plan) -> str | None:
     if segmented.region_found or chosen.region is None:
         return None
     some = ", ".join(chosen.region.to[:5])
+    if chosen.region.plan is None:
+        return "Nothing was segmented: the masks in crop_path are empty."
     return (
         f"Nothing was segmented: a rough model found none of the structures to look near ({some}). "
         "They may be outside the scan; check with fast=true and no roi_subset."

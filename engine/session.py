@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from totalseg_mcp.engine.reach import Reach
+from totalseg_mcp.engine.sources import Sources
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.weights import Store
 
@@ -25,13 +26,15 @@ KEPT = 12  # networks; two tasks such as total with its rough model, and some to
 class Session:
     """Networks that stay loaded, the weights they come from, and the folders of the jobs.
 
-    For one job at a time. `device` is where jobs run that do not name a device.
+    For one job at a time. `device` is where jobs run that do not name a device; `sources` is
+    where weights that are not in the store may be fetched from.
     `weight_reads` counts the models read from disk since the start.
     """
 
     store: Store = field(default_factory=Store.standard)
     reach: Reach = field(default_factory=Reach)
     device: str = "gpu"
+    sources: Sources = field(default_factory=Sources)
     weight_reads: int = 0
     _networks: "OrderedDict[tuple[Path, torch.device], Network]" = field(
         default_factory=OrderedDict

@@ -56,6 +56,7 @@ class Crop(Entry):
 
     to: tuple[str, ...]
     margin_mm: float = 20.0  # TotalSegmentator overrides the per-task margins with 20 mm
+    configured_mm: float | None = None  # the per-task margin that it overrides
     robust: bool = False  # find them at 3 mm instead of 6 mm
     task: str | None = None  # find them with this whole task instead of a rough model
 
@@ -67,16 +68,27 @@ class Near(Entry):
     margin_mm: float
 
 
+class Refine(Entry):
+    """Grow the structures by a margin, and keep of them what lies in `to`'s first structure."""
+
+    to: str
+    growth_mm: float
+
+
 class Task(Entry):
     """What one task segments, and with which models, in the order in which they run."""
 
     modality: Modality
     models: Mapping[Resolution, tuple[int, ...]]
+    tile_step: float = 0.5  # the share of a patch by which tiles move on
     crop: Crop | None = None
     keep_near: Near | None = None
     steps: tuple[str, ...] = ()
+    refine: Refine | None = None
     derived: tuple[str, ...] = ()
     licence: Literal["open", "commercial", "non-commercial"] = "open"
+    former: str | None = None  # its structures as TotalSegmentator 1 numbered them
+    note: str | None = None  # what to know before using its results
     name: str = Field(default="")
 
     @property

@@ -1,4 +1,4 @@
-"""Progress, cancellation and the clock of the job running in this context.
+"""Progress, cancellation, the clock and the log of the job running in this context.
 
 Work that takes time says where it is (`stage`) and walks its loops through
 `track`. Nobody needs to be watching: a function can be called from a test or a
@@ -56,6 +56,7 @@ def _ignore(*_: object) -> None:
 
 
 _current: ContextVar[Watch] = ContextVar("watch", default=Watch(_ignore, _ignore))  # noqa: B039 (frozen)
+_notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
 _clock: ContextVar[dict[str, float] | None] = ContextVar("clock", default=None)
 
 
@@ -72,6 +73,28 @@ def watching(watch: Watch) -> Iterator[None]:
 def allow_stop() -> None:
     """Let the job be stopped here; for work too long between two items of a `track`."""
     _current.get().check()
+
+
+def advance(fraction: float, detail: str) -> None:
+    """Note that `fraction` of the stage is done; for work that is no loop over items."""
+    _current.get().at(fraction, f": {detail}")
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """What was noted of the work in this block, in order."""
+    notes: list[str] = []
+    token = _notes.set(notes)
+    try:
+        yield notes
+    finally:
+        _notes.reset(token)
+
+
+def note(text: str) -> None:
+    """A line for the log of the job that is running: what was done, with its figures."""
+    if (notes := _notes.get()) is not None:
+        notes.append(text)
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Which models are on disk, and where."""
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from totalseg_mcp.engine.errors import MissingWeightsError
+from totalseg_mcp.engine.licence import VARIABLE, WHERE
+from totalseg_mcp.engine.sources import totalsegmentator_home
 from totalseg_mcp.engine.tasks import TASKS, Model, Resolution
 
 CHECKPOINT = "checkpoint_final.pth"
@@ -56,17 +59,22 @@ class Store:
         if started:
             raise MissingWeightsError(
                 f"The model in {started[0]} is incomplete: {_lacking(started[0], model)} is "
-                f"missing or empty. {advice(model)}"
+                f"missing or empty. {self._advice(model)}"
             )
         looked = " or ".join(str(root) for root in self.roots) or "any folder: none is set"
         raise MissingWeightsError(
             f"The weights of model {model.dataset} ({model.folder}) are not in {looked}. "
-            f"{advice(model)}"
+            f"{self._advice(model)}"
         )
 
     def _places(self, model: Model) -> Iterator[Path]:
         for root in self.roots:
             yield root / model.folder / model.subfolder
+
+    def _advice(self, model: Model) -> str:
+        """The command, with the folder where it is not the usual one."""
+        usual = not self.roots or self.roots[0] == standard_root(os.environ)
+        return advice(model) + ("" if usual else f" --weights {shlex.quote(str(self.roots[0]))}")
 
     def _not_shown(self, model: Model) -> str:
         return (
@@ -80,8 +88,7 @@ def standard_root(environ: Mapping[str, str]) -> Path:
     """Where TotalSegmentator 2.18.0 keeps its models, by the same environment variables."""
     if path := environ.get("TOTALSEG_WEIGHTS_PATH"):
         return Path(path)
-    home = environ.get("TOTALSEG_HOME_DIR") or Path.home() / ".totalsegmentator"
-    return Path(home) / "nnunet" / "results"
+    return totalsegmentator_home(environ) / "nnunet" / "results"
 
 
 def checkpoints(folder: Path, model: Model) -> list[Path]:
@@ -102,13 +109,13 @@ def _lacking(folder: Path, model: Model) -> str | None:
 
 def advice(model: Model) -> str:
     """How to get the weights of `model`."""
-    if model.release is None:
-        return (
-            "Its weights are not openly published. Get a licence from TotalSegmentator, download "
-            "them with its own `totalseg_download_weights`, and they are found where it puts them."
-        )
-    for name, task in TASKS.items():
-        for resolution, numbers in task.models.items():
-            if model.dataset in numbers:
-                return f"Fetch them: totalseg-mcp weights fetch {name}{FLAGS[resolution]}"
-    return "No task uses it."
+    uses = (
+        f"{name}{FLAGS[resolution]}"
+        for name, task in TASKS.items()
+        for resolution, numbers in task.models.items()
+        if model.dataset in numbers
+    )
+    command = f"totalseg-mcp weights fetch {next(uses)}"
+    if model.release is not None:
+        return f"Fetch them: {command}"
+    return f"They need a licence number. {WHERE}. With {VARIABLE} set to it, fetch them: {command}"

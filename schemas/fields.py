@@ -4,10 +4,13 @@ import json
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
+from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.tasks import TASKS, unknown
 
+SMALL_BLOBS_MM3 = 200.0  # what TotalSegmentator 2.18.0 removes unless told otherwise
 DEVICE = re.compile(r"cpu|mps|gpu(:\d+)?")
 
 
@@ -43,6 +46,29 @@ def _names(given: object) -> object:
     return [name.strip() for name in given.split(",") if name.strip()]
 
 
+def _licence(given: object) -> LicenceNumber | None:
+    """A licence number, or None for nothing; no error shows what was given."""
+    if given is None or isinstance(given, LicenceNumber):
+        return given
+    if not isinstance(given, str):
+        raise ValueError("A licence number is text of 18 characters.")
+    try:
+        return LicenceNumber(given) if given.strip() else None
+    except BadRequestError as error:
+        raise ValueError(str(error)) from None
+
+
+def _small_blobs(given: object) -> object:
+    """A size in mm³, from that, or from yes or no.
+
+    >>> _small_blobs(True), _small_blobs(False), _small_blobs(350)
+    (200.0, None, 350)
+    """
+    if isinstance(given, bool):
+        return SMALL_BLOBS_MM3 if given else None
+    return given
+
+
 # The enum is what the model sees; the message of the check offers the nearest names.
 TaskName = Annotated[
     str, AfterValidator(_task), WithJsonSchema({"type": "string", "enum": list(TASKS)})
@@ -52,8 +78,19 @@ Device = Annotated[
     AfterValidator(_device),
     WithJsonSchema({"type": "string", "pattern": f"^({DEVICE.pattern})$"}),
 ]
+# One validator for a number and for none, so that no branch of a union repeats the value.
+License = Annotated[
+    LicenceNumber | None,
+    PlainValidator(_licence),
+    WithJsonSchema({"anyOf": [{"type": "string", "writeOnly": True}, {"type": "null"}]}),
+]
 Names = Annotated[
     list[str],
     BeforeValidator(_names),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+SmallBlobs = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | None,
+    BeforeValidator(_small_blobs),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "exclusiveMinimum": 0}]}),
 ]

@@ -4,16 +4,30 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from totalseg_mcp.schemas.fields import Device, Names, TaskName
+from totalseg_mcp.schemas.fields import Device, License, Names, SmallBlobs, TaskName
+from totalseg_mcp.schemas.findings import (
+    DeviceUsed,
+    ImageGrid,
+    ModelUsed,
+    StructureStatistics,
+    TaskInfo,
+    Timings,
+)
 from totalseg_mcp.schemas.result import Result
 
 LATER = " Not available in this version: leave it out."
 
+EXCLUSIVE = (
+    ("fast", "fastest"),
+    ("roi_subset", "roi_subset_robust"),
+    ("higher_order_resampling", "higher_order_resampling_LEGACY"),
+)
+
 
 class Arguments(BaseModel):
-    """Every documented parameter, with its documented default."""
+    """Every documented parameter, with its documented default, and what is beyond them."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     input_path: Annotated[
         str, Field(description="Absolute path of a CT/MR NIfTI image or a folder of DICOM slices.")
@@ -23,8 +37,8 @@ class Arguments(BaseModel):
         Field(description="Absolute path of the folder for the results; made if it is missing."),
     ]
     output_type: Annotated[
-        Literal["nifti", "dicom"],
-        Field(description="Format of the segmentations; 'dicom' is not available in this version."),
+        Literal["nifti", "dicom", "dicom_seg", "dicom_rtstruct"],
+        Field(description="Format of the segmentations; only 'nifti' in this version."),
     ] = "nifti"
     multilabel: Annotated[
         bool,
@@ -48,11 +62,11 @@ class Arguments(BaseModel):
     ] = False
     fastest: Annotated[bool, Field(description="6 mm model: fastest, coarse.")] = False
     nr_threads_resampling: Annotated[
-        int | None, Field(ge=1, description="Threads for resampling; null chooses." + LATER)
+        int | None, Field(ge=1, description="At most so many threads for resampling; null chooses.")
     ] = None
     nr_threads_saving: Annotated[
         int | None,
-        Field(ge=1, description="Threads for saving segmentations; null chooses." + LATER),
+        Field(ge=1, description="At most so many threads for saving masks; null chooses."),
     ] = None
     device: Annotated[
         Device,
@@ -77,90 +91,64 @@ class Arguments(BaseModel):
         Field(description="Measure also structures that the image's border cuts off (marked)."),
     ] = False
     crop_path: Annotated[
-        str | None, Field(description="Path of masks of your own to crop to." + LATER)
+        str | None,
+        Field(
+            description="Absolute path of a mask of your own, or of a folder of masks (such as "
+            "an earlier output_dir): look only near them instead of finding out where."
+        ),
     ] = None
     no_derived_masks: Annotated[
         bool, Field(description="Make no derived masks (e.g. skin from the body mask).")
     ] = False
     nora_tag: Annotated[
-        str | None, Field(description="Tag in NORA as mask (NORA project ID)." + LATER)
+        str | None, Field(description="NORA project ID: recorded in the result, nothing is run.")
     ] = None
     quiet: Annotated[bool, Field(description="Leave command_output empty.")] = False
     verbose: Annotated[bool, Field(description="More detail in command_output.")] = False
     license_number: Annotated[
-        str | None,
-        Field(description="Licence number for TotalSegmentator's licensed tasks." + LATER),
+        License,
+        Field(description="Licence number, 18 characters; only licensed tasks need one."),
     ] = None
+    force: Annotated[
+        bool, Field(description="Segment although the image is not of the task's modality.")
+    ] = False
+
+    robust_crop: Annotated[
+        bool, Field(description="Find a task's region with the 3 mm model, not the 6 mm one.")
+    ] = False
+    resampling_order: Annotated[
+        int, Field(ge=0, le=5, description="Spline order for resampling the scan; 3 is smoother.")
+    ] = 1
+    higher_order_resampling: Annotated[
+        bool,
+        Field(description="Interpolate the network's outputs to the scan's grid: smooth borders."),
+    ] = False
+    higher_order_resampling_LEGACY: Annotated[  # noqa: N815 (TotalSegmentator's name)
+        bool, Field(description="Interpolate each mask to the scan's grid: smoother borders.")
+    ] = False
+    save_lowres: Annotated[
+        bool, Field(description="With fast or fastest: leave results on the model's grid.")
+    ] = False
+    remove_small_blobs: Annotated[
+        SmallBlobs, Field(description="Drop separate blobs of up to so many mm³; true: 200.")
+    ] = None
+    v1_order: Annotated[
+        bool, Field(description="Number the structures of 'total' as TotalSegmentator 1 did.")
+    ] = False
+    stats_aggregation: Annotated[
+        Literal["mean", "median"],
+        Field(description="'median' adds each structure's median, in its detail."),
+    ] = "mean"
+    statistics_extra: Annotated[
+        bool, Field(description="Also return spread, place and pieces of each structure.")
+    ] = False
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "Arguments":
-        for one, other in (("fast", "fastest"), ("roi_subset", "roi_subset_robust")):
+        for one, other in EXCLUSIVE:
             if getattr(self, one) and getattr(self, other):
                 raise ValueError(f"{one} and {other} exclude each other: give one of them.")
         return self
-
-
-class StructureStatistics(BaseModel):
-    """One structure. Null means not measured, never zero."""
-
-    volume_mm3: float | None
-    mean_intensity: Annotated[float | None, Field(description="HU for CT.")]
-    present: bool
-    complete: Annotated[
-        bool | None, Field(description="False: the image's border may cut it off; null: absent.")
-    ]
-    touches: Annotated[
-        list[str], Field(description="Sides of the image that it comes near to, of the patient.")
-    ]
-    voxels: int
-    lower_bound: Annotated[
-        bool, Field(description="True: cut off, and the volume is that of the visible part.")
-    ]
-
-
-class TaskInfo(BaseModel):
-    """What was run."""
-
-    task: str
-    is_mr_task: bool
-    image_type: Literal["CT", "MR"]
-    resolution: Literal["default", "fast", "fastest"]
-
-
-class ImageGrid(BaseModel):
-    """The scan's voxel grid, which every mask repeats."""
-
-    shape: tuple[int, int, int]
-    spacing_mm: tuple[float, float, float]
-    orientation: Annotated[str, Field(description="Direction of each axis, e.g. RAS.")]
-    affine: Annotated[list[list[float]], Field(description="Voxel index to RAS+ mm, 4x4.")]
-
-
-class ModelUsed(BaseModel):
-    """A model that ran."""
-
-    dataset: int
-    folder: Annotated[str, Field(description="Absolute path of its weights.")]
-
-
-class DeviceUsed(BaseModel):
-    """Where the networks ran."""
-
-    asked: str
-    used: str
-
-
-class Timings(BaseModel):
-    """Seconds, and what they were spent on."""
-
-    total_s: float
-    stages_s: Annotated[
-        dict[str, float],
-        Field(description="By stage; 'segment' contains the stages from region to restore."),
-    ]
-    weight_reads: Annotated[
-        int, Field(description="Models read from disk; 0 where all were still loaded.")
-    ]
 
 
 class TotalSegmentatorResult(Result):
@@ -180,6 +168,7 @@ class TotalSegmentatorResult(Result):
         Field(description="By structure; null where statistics were not asked for."),
     ]
     statistics_file: Annotated[str | None, Field(description="Absolute path of statistics.json.")]
+    statistics_csv: Annotated[str | None, Field(description="The same as a table (CSV).")]
     statistics_grid: Annotated[
         Literal["scan", "model"] | None,
         Field(description="Measured on the scan's grid or, with fast, on the model's 3 mm grid."),
@@ -196,4 +185,5 @@ class TotalSegmentatorResult(Result):
     models: Annotated[list[ModelUsed], Field(description="The models that ran, and their files.")]
     device: Annotated[DeviceUsed, Field(description="The device asked for and the one used.")]
     timings: Annotated[Timings, Field(description="Seconds by stage, and weight reads.")]
-    grid: Annotated[ImageGrid, Field(description="The scan's voxel grid, which masks repeat.")]
+    grid: Annotated[ImageGrid, Field(description="The voxel grid of the masks.")]
+    nora_tag: Annotated[str | None, Field(description="As given; nothing was done with it.")]

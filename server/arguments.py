@@ -9,10 +9,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.licence import FORM, HIDDEN, without_numbers
 
 M = TypeVar("M", bound=BaseModel)
 
 LONGEST_VALUE = 100
+SECRET = re.compile("licen[cs]e", re.IGNORECASE)  # however a caller spells license_number
 
 
 def read(model: type[M], given: Mapping[str, Any]) -> M:
@@ -56,7 +58,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 def _complaint(detail: ErrorDetails, known: Sequence[str]) -> str:
     """What is wrong with one argument, with its value."""
-    value = _shortened(detail["input"])
+    value = _shown(detail)
     match detail["type"]:
         case "extra_forbidden":
             guess = nearest(detail["loc"][-1], known)
@@ -74,6 +76,11 @@ def _complaint(detail: ErrorDetails, known: Sequence[str]) -> str:
     return f"{detail['msg']} (got {value})"
 
 
-def _shortened(value: object) -> str:
-    text = repr(value)
+def _shown(detail: ErrorDetails) -> str:
+    """The value that was given, unless it is, or may be, a licence number."""
+    value, name = detail["input"], str(detail["loc"][-1]) if detail["loc"] else ""
+    stray = detail["type"] == "extra_forbidden" and isinstance(value, str)
+    if SECRET.search(name) or (stray and FORM.fullmatch(value.strip())):
+        return HIDDEN
+    text = without_numbers(repr(value))
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}…"

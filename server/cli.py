@@ -4,7 +4,6 @@ A command imports what it needs when it is called, so that the server lists its 
 soon after its start and `--version` answers at once.
 """
 
-import logging
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -13,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from totalseg_mcp.engine.errors import EngineError
+from totalseg_mcp.server.log import start_log
+from totalseg_mcp.server.options import add_sources, add_weights
 from totalseg_mcp.server.settings import BadSettingsError, settings
 
 
@@ -35,7 +36,7 @@ def parser() -> ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands.add_parser("serve", help="serve MCP on stdin and stdout, or on HTTP"))
     _add_demo(commands.add_parser("demo", help="segment a scan with the demonstration models"))
-    _add_weights(commands.add_parser("weights", help="fetch TotalSegmentator's models, list them"))
+    add_weights(commands.add_parser("weights", help="fetch TotalSegmentator's models, list them"))
     return top
 
 
@@ -62,6 +63,12 @@ def _add_serve(parser: ArgumentParser) -> None:
         "set, as their bearer token",
     )
     parser.add_argument(
+        "--fetch-weights",
+        action="store_true",
+        help="let calls fetch the weights that they lack [TOTALSEG_MCP_FETCH=1]",
+    )
+    add_sources(parser)
+    parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info"
     )
     parser.set_defaults(command=_serve)
@@ -76,29 +83,9 @@ def _add_demo(parser: ArgumentParser) -> None:
     parser.set_defaults(command=_demo)
 
 
-def _add_weights(parser: ArgumentParser) -> None:
-    whither = ArgumentParser(add_help=False)
-    whither.add_argument(
-        "--weights", type=Path, metavar="DIR", help="not where TotalSegmentator keeps its models"
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    fetch = commands.add_parser("fetch", parents=[whither], help="fetch what a task needs")
-    fetch.add_argument("task", metavar="TASK")
-    resolution = fetch.add_mutually_exclusive_group()
-    for name in ("fast", "fastest"):
-        resolution.add_argument(f"--{name}", dest="resolution", action="store_const", const=name)
-    fetch.set_defaults(command=_fetch_weights, resolution="default")
-    listing = commands.add_parser("list", parents=[whither], help="list which are here")
-    listing.set_defaults(command=_list_weights)
-
-
 def _serve(arguments: Namespace) -> int:
     chosen = settings(arguments, os.environ)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=chosen.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    start_log(chosen.log_level)
     from totalseg_mcp.server.serving import serve
 
     serve(chosen)
@@ -109,15 +96,3 @@ def _demo(arguments: Namespace) -> int:
     from totalseg_mcp.server.demo import demo
 
     return demo(arguments.image, arguments.output, arguments.weights)
-
-
-def _fetch_weights(arguments: Namespace) -> int:
-    from totalseg_mcp.server.weights import fetch_weights
-
-    return fetch_weights(arguments.task, arguments.resolution, arguments.weights)
-
-
-def _list_weights(arguments: Namespace) -> int:
-    from totalseg_mcp.server.weights import list_weights
-
-    return list_weights(arguments.weights)

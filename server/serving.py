@@ -34,7 +34,9 @@ def session(settings: Settings) -> Session:
     """
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
-    return Session(_store(settings.weights), Reach(settings.allow), settings.device)
+    return Session(
+        _store(settings.weights), Reach(settings.allow), settings.device, settings.sources
+    )
 
 
 def _store(weights: str | None) -> Store:

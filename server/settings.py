@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.licence import VARIABLE, LicenceNumber
+from totalseg_mcp.engine.sources import LICENSED, RELEASES, Sources, totalsegmentator_home
+
+YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+
 
 class BadSettingsError(Exception):
     """The operator can put it right: another option or variable."""
@@ -40,6 +46,7 @@ class Settings:
     http: Address | None = None  # None: serve on stdin and stdout
     token: str | None = field(default=None, repr=False)
     log_level: str = "info"
+    sources: Sources = field(default_factory=Sources)
 
 
 def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
@@ -56,6 +63,7 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
         http=address(arguments.http) if arguments.http else None,
         token=environment.get("TOTALSEG_MCP_TOKEN") or None,
         log_level=arguments.log_level,
+        sources=sources(arguments, environment),
     )
     if chosen.http and not chosen.http.is_loopback and chosen.token is None:
         raise BadSettingsError(
@@ -63,6 +71,38 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
             "to a secret that clients have to send, or listen on 127.0.0.1."
         )
     return chosen
+
+
+def sources(arguments: Namespace, environment: Mapping[str, str]) -> Sources:
+    """Where weights may come from.
+
+    Raises:
+        BadSettingsError: When a variable is neither on nor off, or is no licence number.
+    """
+    lock = arguments.lock or environment.get("TOTALSEG_MCP_LOCK")
+    return Sources(
+        base_url=arguments.base_url or environment.get("TOTALSEG_MCP_WEIGHTS_URL") or RELEASES,
+        licence_url=environment.get("TOTALSEG_MCP_LICENSE_URL") or LICENSED,
+        offline=arguments.offline or _on("TOTALSEG_MCP_OFFLINE", environment),
+        automatic=arguments.fetch_weights or _on("TOTALSEG_MCP_FETCH", environment),
+        lock=Path(lock).expanduser().absolute() if lock else None,
+        number=_licence(environment.get(VARIABLE, "")),
+        config=totalsegmentator_home(environment) / "config.json",
+    )
+
+
+def _licence(text: str) -> LicenceNumber | None:
+    try:
+        return LicenceNumber(text) if text.strip() else None
+    except BadRequestError as error:
+        raise BadSettingsError(f"{VARIABLE}: {error}") from None
+
+
+def _on(variable: str, environment: Mapping[str, str]) -> bool:
+    text = environment.get(variable, "").strip().lower()
+    if text not in YES + NO:
+        raise BadSettingsError(f"{variable} is {text!r}: use 1 or 0.")
+    return text in YES
 
 
 def address(text: str) -> Address:

@@ -3,7 +3,8 @@
 import textwrap
 from collections.abc import Iterable
 
-from totalseg_mcp.schemas.totalsegmentator import StructureStatistics, TotalSegmentatorResult
+from totalseg_mcp.schemas.findings import StructureStatistics
+from totalseg_mcp.schemas.totalsegmentator import TotalSegmentatorResult
 
 MM3_PER_ML = 1000.0
 WIDTH = 100

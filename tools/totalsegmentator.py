@@ -6,35 +6,30 @@ from pathlib import Path
 
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.measure.statistics import Measurement
-from totalseg_mcp.engine.plan import Options
-from totalseg_mcp.engine.products import PREVIEW_FILE, STATISTICS_FILE
+from totalseg_mcp.engine.options import Options, Restoration
+from totalseg_mcp.engine.products import PREVIEW_FILE, STATISTICS_CSV, STATISTICS_FILE
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import Outcome
 from totalseg_mcp.engine.run import run as run_job
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.tasks import Resolution, task_named
+from totalseg_mcp.engine.threads import threads
 from totalseg_mcp.engine.volume import Grid
-from totalseg_mcp.schemas.totalsegmentator import (
-    Arguments,
+from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
     ModelUsed,
     StructureStatistics,
     TaskInfo,
     Timings,
-    TotalSegmentatorResult,
 )
+from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
 from totalseg_mcp.tools.tool import Tool
 
 # Documented parameters that this version cannot honour; any value but the default is refused.
 NOT_BUILT = (
     "output_type",
-    "nr_threads_resampling",
-    "nr_threads_saving",
     "radiomics",
-    "crop_path",
-    "nora_tag",
-    "license_number",
 )
 DEMONSTRATION = (
     "These results come from demonstration weights, trained on synthetic phantoms only: they "
@@ -58,11 +53,15 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         folder=session.reach.writing(Path(arguments.output_dir)),
         options=_options(arguments),
         device=arguments.device if "device" in arguments.model_fields_set else session.device,
+        force=arguments.force,
         masks=not arguments.skip_saving,
         multilabel=arguments.multilabel,
         statistics=arguments.statistics,
         include_incomplete=arguments.stats_include_incomplete,
         preview=arguments.preview,
+        licence=arguments.license_number,
+        crop_path=session.reach.reading(Path(arguments.crop_path)) if arguments.crop_path else None,
+        saving_threads=threads(arguments.nr_threads_saving),
     )
     return _result(arguments, request, run_job(request, session), session)
 
@@ -90,7 +89,21 @@ def _options(arguments: Arguments) -> Options:
         body_only=arguments.body_seg,
         derive=not arguments.no_derived_masks,
         split=arguments.force_split,
+        robust_crop=arguments.robust_crop,
+        given_region=arguments.crop_path is not None,
+        resampling_order=arguments.resampling_order,
+        restore=_restoration(arguments),
+        save_lowres=arguments.save_lowres,
+        small_blobs_mm3=arguments.remove_small_blobs,
+        v1_order=arguments.v1_order,
+        threads=threads(arguments.nr_threads_resampling),
     )
+
+
+def _restoration(arguments: Arguments) -> Restoration:
+    if arguments.higher_order_resampling:
+        return "logits"
+    return "labels" if arguments.higher_order_resampling_LEGACY else "nearest"
 
 
 def _result(
@@ -108,8 +121,9 @@ def _result(
         output_dir=str(request.folder),
         command_output="" if arguments.quiet else _log(outcome, arguments.verbose),
         statistics_file=files.pop(STATISTICS_FILE, None),
+        statistics_csv=files.pop(STATISTICS_CSV, None),
         statistics_grid=plan.measured_on if request.statistics else None,
-        statistics=_statistics(measured),
+        statistics=_statistics(arguments, measured),
         segmentation_files=list(files.values()),
         task_info=_task_info(outcome),
         found=list(found),
@@ -123,16 +137,23 @@ def _result(
         device=DeviceUsed(asked=request.device, used=outcome.device),
         timings=_timings(outcome),
         grid=_grid(outcome.findings.labels.grid),
+        nora_tag=arguments.nora_tag,
     )
 
 
 def _statistics(
-    measured: Mapping[str, Measurement] | None,
+    arguments: Arguments, measured: Mapping[str, Measurement] | None
 ) -> dict[str, StructureStatistics] | None:
+    """What was measured; the detail, which is long, only where it was asked for."""
     if measured is None:
         return None
+    left_out = set()
+    if not (arguments.statistics_extra or arguments.stats_aggregation == "median"):
+        left_out.add("detail")
     return {
-        name: StructureStatistics.model_validate(asdict(measurement))
+        name: StructureStatistics.model_validate(
+            {key: value for key, value in asdict(measurement).items() if key not in left_out}
+        )
         for name, measurement in measured.items()
     }
 
@@ -143,7 +164,9 @@ def _task_info(outcome: Outcome) -> TaskInfo:
     return TaskInfo(
         task=plan.task,
         is_mr_task=modality == "MR",
-        image_type=outcome.findings.scan.modality or modality,
+        image_type=outcome.suits.detected or modality,
+        detected_modality=outcome.suits.detected,
+        forced=outcome.suits.forced,
         resolution=plan.resolution,
     )
 
@@ -186,7 +209,7 @@ def _summary(outcome: Outcome, warnings: list[str]) -> str:
 
 
 def _log(outcome: Outcome, verbose: bool) -> str:
-    """What a command line would have printed; `verbose` adds the time of each stage."""
+    """What a command line would have printed; `verbose` adds sizes and times."""
     findings = outcome.findings
     lines = [
         f"task {findings.plan.task}, {findings.plan.resolution} resolution, on {outcome.device}",
@@ -194,6 +217,7 @@ def _log(outcome: Outcome, verbose: bool) -> str:
         *(f"warning: {warning}" for warning in outcome.warnings),
     ]
     if verbose:
+        lines += outcome.notes
         lines += [f"{name}: {seconds:.2f} s" for name, seconds in outcome.seconds.items()]
         lines += [f"model {model.dataset}: {model.folder}" for model in findings.plan.needs]
     return "\n".join([*lines, f"{len(outcome.files)} files written"])

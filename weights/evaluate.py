@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.image.orientation import reorient
-from totalseg_mcp.engine.image.resample import to_grid
-from totalseg_mcp.engine.plan import Options, plan
+from totalseg_mcp.engine.image.restore import to_grid
+from totalseg_mcp.engine.options import Options
+from totalseg_mcp.engine.plan import plan
 from totalseg_mcp.engine.segment import Segmented, segment
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.volume import Grid, Volume

@@ -5,17 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
-from nibabel.nifti1 import Nifti1Extension
-from nibabel.nifti2 import Nifti2Header
+from nibabel.nifti1 import Nifti1Extension, Nifti1Header
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
+from totalseg_mcp.engine.files.save import save
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.volume import Labels
 from totalseg_mcp.engine.watch import track
-
-WRITERS = 4  # threads; zlib lets go of the interpreter while it packs
 
 # Connectome Workbench's label table, with the colours and the date that TotalSegmentator writes.
 TABLE = """\
@@ -55,34 +53,43 @@ def write_labels(
     """
     table = label_table(labels.names, labels.names if wanted is None else wanted)
     kind = np.uint8 if len(labels.names) < 256 else np.uint16
-    image = _image(labels.data.astype(kind, order="F"), scan)
-    image.header.extensions.append(Nifti1Extension(0, table.encode()))
-    image.to_filename(path)
+    header = _header(scan)
+    header.extensions.append(Nifti1Extension(0, table.encode()))
+    _save(labels.data.astype(kind, order="F"), header, scan, path)
 
 
 def write_masks(
-    labels: Labels, scan: Scan, folder: Path, wanted: Sequence[str] | None = None
+    labels: Labels,
+    scan: Scan,
+    folder: Path,
+    wanted: Sequence[str] | None = None,
+    threads: int = 1,
 ) -> None:
     """One 0/1 file `<name>.nii.gz` for each structure, also where it is absent.
 
-    uint8; the header is the scan's. For `wanted`, or for all names. Can be stopped
-    after every few files.
+    uint8; the header is the scan's. For `wanted`, or for all names. At most `threads`
+    files are written at the same time: zlib lets go of the interpreter while it packs.
+    Can be stopped after every few files.
     """
     names = list(labels.names if wanted is None else wanted)
-    numbers = np.asfortranarray(labels.data)  # the order in the file: five times as fast
+    numbers = np.asfortranarray(labels.data)  # the order in the file
+    boxes = dict(zip(labels.names, find_objects(numbers, len(labels.names)), strict=True))
 
     def write(name: str) -> None:
-        write_mask(numbers == labels.names.index(name) + 1, scan, folder / f"{name}.nii.gz")
+        mask = np.zeros(numbers.shape, bool, order="F")
+        if (box := boxes[name]) is not None:
+            mask[box] = numbers[box] == labels.names.index(name) + 1
+        write_mask(mask, scan, folder / f"{name}.nii.gz")
 
-    few = [names[start : start + WRITERS] for start in range(0, len(names), WRITERS)]
-    with ThreadPoolExecutor(WRITERS) as pool:
+    few = [names[start : start + threads] for start in range(0, len(names), threads)]
+    with ThreadPoolExecutor(threads) as pool:
         for some in track(few, "batch of masks"):
             list(pool.map(write, some))
 
 
 def write_mask(mask: NDArray[np.bool_], scan: Scan, path: Path) -> None:
     """One 0/1 file; uint8; the header is the scan's."""
-    _image(mask.view(np.uint8), scan).to_filename(path)
+    _save(mask.view(np.uint8), _header(scan), scan, path)
 
 
 def label_table(names: Sequence[str], wanted: Sequence[str]) -> str:
@@ -95,18 +102,17 @@ def label_table(names: Sequence[str], wanted: Sequence[str]) -> str:
     return TABLE.format(rows="".join(rows))
 
 
-def _image(data: NDArray[Any], scan: Scan) -> nib.Nifti1Image:
-    """`data` with the scan's header: bit-equal geometry and units, but its own type.
+def _header(scan: Scan) -> Nifti1Header:
+    """The scan's header: bit-equal geometry and units.
 
     The display window is cleared: a CT's makes masks look black (TotalSegmentator keeps it).
     """
+    header: Nifti1Header = scan.header.copy()
+    header["cal_max"] = header["cal_min"] = 0
+    return header
+
+
+def _save(data: NDArray[Any], header: Nifti1Header, scan: Scan, path: Path) -> None:
     if data.shape != scan.volume.grid.shape:
         raise ValueError(f"labels are {data.shape} but the scan is {scan.volume.grid.shape}")
-    header = scan.header.copy()
-    header.set_data_dtype(data.dtype)
-    header["cal_max"] = header["cal_min"] = 0
-    header["scl_slope"] = header["scl_inter"] = np.nan
-    kind: type[nib.Nifti1Image] = (
-        nib.Nifti2Image if isinstance(header, Nifti2Header) else nib.Nifti1Image
-    )
-    return kind(data, None, header)
+    save(data, header, path)

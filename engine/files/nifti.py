@@ -1,6 +1,5 @@
 """Reading NIfTI: `.nii`, `.nii.gz` and pairs of `.hdr` and `.img`, told by what is in them."""
 
-import gzip
 import logging
 import zlib
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
+from isal.igzip import IGzipFile
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
 from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
@@ -68,6 +68,21 @@ def read_nifti(path: Path, reach: Reach) -> Scan:
         BadImageError: it cannot be segmented as it is.
         OutOfReachError: the other file of a pair is elsewhere.
     """
+    scan = _scan(path, reach)
+    checks.meaningful(scan.volume.data)
+    return scan
+
+
+def read_mask(path: Path, reach: Reach) -> Volume:
+    """The mask in `path`, checked like an image, but that it may be empty or full.
+
+    Raises:
+        BadImageError, OutOfReachError: as `read_nifti`.
+    """
+    return _scan(path, reach).volume
+
+
+def _scan(path: Path, reach: Reach) -> Scan:
     file = reach.reading(_header_file(path))
     form = _form(file)
     if form is None:
@@ -79,7 +94,6 @@ def read_nifti(path: Path, reach: Reach) -> Scan:
     notes = (*checks.placed(affine, header["pixdim"][1:4].astype(float)), *_notes(header))
     voxels = reach.reading(_voxel_file(file)) if form.paired else file
     data = _voxels(voxels, header).reshape(shape, order="F")
-    checks.meaningful(data)
     i, j, k = (float(edge) for edge in header["pixdim"][1:4])
     return Scan(
         Volume(data, Grid(shape, affine, (i, j, k))), _repeated(header, form), "nifti", notes=notes
@@ -93,7 +107,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         with path.open("rb") as file:
             zipped = file.read(len(GZIP)) == GZIP
             file.seek(0)
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if zipped else file
+            yield cast(BinaryIO, IGzipFile(fileobj=file)) if zipped else file  # type: ignore[no-untyped-call]
     except (OSError, EOFError, zlib.error) as error:
         raise BadImageError(
             f"{path} cannot be read ({error}). If it is damaged or cut short, copy or export it "
@@ -176,7 +190,7 @@ def _voxels(path: Path, header: Nifti1Header) -> NDArray[Any]:
     """The first volume in `path`, in native byte order."""
     count = int(np.prod(header["dim"][1:4], dtype=np.int64)) * header.get_data_dtype().itemsize
     with _opened(path) as stream:
-        most = path.stat().st_size * (DEFLATE_RATIO if isinstance(stream, gzip.GzipFile) else 1)
+        most = path.stat().st_size * (DEFLATE_RATIO if isinstance(stream, IGzipFile) else 1)
         if count > most:  # before so much memory is asked for
             raise BadImageError(
                 f"{path} is cut short: its header promises {count:,} bytes of voxels, and it can "
@@ -203,3 +217,13 @@ def _repeated(header: Nifti1Header, form: Form) -> Nifti1Header:
     single["vox_offset"] = 0
     single.set_data_shape(header["dim"][1:4])
     return single
+
+
+def header_of(grid: Grid) -> Nifti1Header:
+    """A header for an image on a grid of our own making, in mm."""
+    header = Nifti1Header()
+    header.set_data_shape(grid.shape)
+    header.set_sform(grid.affine, code="aligned")
+    header.set_qform(grid.affine, code="unknown")
+    header.set_xyzt_units("mm")
+    return header

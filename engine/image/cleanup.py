@@ -6,7 +6,7 @@ Voxels belong to one blob where they share a face.
 from collections.abc import Callable
 
 import numpy as np
-from scipy.ndimage import label
+from scipy.ndimage import find_objects, label
 
 from totalseg_mcp.engine.volume import Labels, Mask
 
@@ -22,6 +22,17 @@ def drop_small_extremities(labels: Labels) -> Labels:
     """Extremities without the blobs of up to 50 ml, which are couch and noise."""
     voxels = LEAST_EXTREMITY_MM3 / float(np.prod(labels.grid.spacing_mm))
     return _each(labels, "body_extremities", lambda mask: without_blobs(mask, voxels))
+
+
+def drop_small_blobs(labels: Labels, most_mm3: float) -> Labels:
+    """Every structure without its blobs of up to `most_mm3`."""
+    most = most_mm3 / float(np.prod(np.array(labels.grid.spacing_mm, np.float32)))
+    data = labels.data.copy()
+    for number, box in enumerate(find_objects(labels.data), start=1):
+        if box is not None:
+            mask = labels.data[box] == number
+            data[box][mask & ~without_blobs(mask, most)] = 0
+    return Labels(data, labels.grid, labels.names)
 
 
 def largest_blob(mask: Mask) -> Mask:

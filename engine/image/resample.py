@@ -7,16 +7,16 @@ reproduced as they are, since the labels travel the same way back.
 """
 
 import numpy as np
-from scipy.ndimage import zoom
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.volume import Grid, Labels, Spacing, Volume
+from totalseg_mcp.engine.image.zoom import zoomed
+from totalseg_mcp.engine.volume import Grid, Spacing, Volume
 
 NARROW = 100  # an image whose values span less would be ruined by cutting them off
 
 
-def to_spacing(volume: Volume, spacing_mm: Spacing) -> Volume:
-    """`volume` at `spacing_mm`, linearly interpolated and truncated toward zero.
+def to_spacing(volume: Volume, spacing_mm: Spacing, order: int = 1, threads: int = 1) -> Volume:
+    """`volume` at `spacing_mm`, interpolated by splines of `order` and truncated toward zero.
 
     `volume` itself where it has that spacing already: its values then stay as they are.
 
@@ -27,13 +27,14 @@ def to_spacing(volume: Volume, spacing_mm: Spacing) -> Volume:
     if np.array_equal(stated, spacing_mm):
         return volume
     factor = stated / np.array(spacing_mm, np.float64)
-    if not np.rint(volume.data.shape * factor).all():
+    i, j, k = (round(n) for n in volume.data.shape * factor)
+    if not (i and j and k):
         raise BadImageError(
             f"The image is {np.min(volume.data.shape * stated):.3g} mm thick, less than half a "
             f"voxel of the model ({spacing_mm[0]:g} mm). Give a thicker one, or leave out "
             "fast and fastest."
         )
-    data = zoom(volume.data, factor, output=np.float64, order=1, mode="nearest")
+    data = zoomed(volume.data, (i, j, k), order, threads, np.float64)
     affine = volume.grid.affine.copy()
     affine[:3, :3] /= factor
     return Volume(data if narrow(volume) else data.astype(np.int32), Grid(data.shape, affine))
@@ -49,15 +50,9 @@ def truncated(volume: Volume) -> Volume:
 def narrow(volume: Volume) -> bool:
     """Whether cutting off would ruin the values, as those of an MR scaled to 0…1.
 
-    TotalSegmentator makes a black image of such a scan.
+    TotalSegmentator makes a black image of such a scan. Whole numbers are cut off, in whatever
+    type and with whatever slope they were stored.
     """
-    return volume.data.dtype.kind == "f" and bool(np.ptp(volume.data) < NARROW)
-
-
-def to_grid(labels: Labels, grid: Grid) -> Labels:
-    """`labels` on `grid`, each voxel taking the nearest label."""
-    if labels.grid.shape == grid.shape:
-        return Labels(labels.data, grid, labels.names)
-    factor = np.array(grid.shape) / np.array(labels.grid.shape)
-    data = zoom(labels.data, factor, order=0, mode="nearest")
-    return Labels(data, grid, labels.names)
+    data = volume.data
+    few = data.dtype.kind == "f" and bool(np.ptp(data) < NARROW)
+    return few and not np.array_equal(data, np.rint(data))

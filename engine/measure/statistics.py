@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
 
+from totalseg_mcp.engine.measure.detail import Cut, Detail, detail
 from totalseg_mcp.engine.volume import Labels, Volume
+from totalseg_mcp.engine.watch import track
 
 RIM = 3  # voxels; nearer to a face than this, a structure counts as cut off (TotalSegmentator)
-SLAB = 16  # planes at a time, so that the sums need little memory
 NARROW = 100  # an image whose values span less is averaged as it is, not in whole numbers
 SIDES = {
     "R": ("left", "right"),
@@ -38,48 +40,55 @@ class Measurement:
     volume_mm3: float | None
     mean_intensity: float | None
     lower_bound: bool
+    detail: Detail | None = None
+
+
+ABSENT = Measurement(
+    present=False,
+    complete=None,
+    touches=(),
+    voxels=0,
+    volume_mm3=None,
+    mean_intensity=None,
+    lower_bound=False,
+)
 
 
 def statistics(labels: Labels, image: Volume, include_incomplete: bool) -> dict[str, Measurement]:
     """Every structure of `labels`, in label order, measured on `image`.
 
-    A mean is that of the image's values truncated toward zero to whole numbers, as in
-    TotalSegmentator, rounded to 5 decimals; where all values of the image lie within
-    100 of each other, which truncation would ruin, it is that of the values themselves.
+    Values are truncated toward zero to whole numbers, as in TotalSegmentator; where all
+    values of the image lie within 100 of each other, which truncation would ruin, they
+    stay as they are. Means are rounded to 5 decimals.
     """
     if labels.grid.shape != image.grid.shape:
         raise ValueError(f"labels are {labels.grid.shape} but the image is {image.grid.shape}")
-    counts, sums = _totals(labels, image.data)
-    touched = _touched(labels)
-    voxel_mm3 = float(np.prod(image.grid.spacing_mm))
-    found: dict[str, Measurement] = {}
-    for label, name in enumerate(labels.names, start=1):
-        voxels = int(counts[label])
-        touches = tuple(side for side, there in touched.items() if there[label])
-        shown = voxels > 0 and (include_incomplete or not touches)
-        found[name] = Measurement(
-            present=voxels > 0,
-            complete=not touches if voxels else None,
+    cut, touched = _cut(image.data), _touched(labels)
+    found = dict.fromkeys(labels.names, ABSENT)
+    boxes = find_objects(labels.data, max_label=len(labels.names))
+    there = [(number, box) for number, box in enumerate(boxes, start=1) if box is not None]
+    for number, box in track(there, "structure"):
+        inside = labels.data[box] == number
+        values = cut(image.data[box][inside])
+        touches = tuple(side for side, near in touched.items() if near[number])
+        shown = include_incomplete or not touches
+        found[labels.names[number - 1]] = Measurement(
+            present=True,
+            complete=not touches,
             touches=touches,
-            voxels=voxels,
-            volume_mm3=voxels * voxel_mm3 if shown else None,
-            mean_intensity=round(float(sums[label] / voxels), 5) if shown else None,
+            voxels=len(values),
+            volume_mm3=len(values) * float(np.prod(image.grid.spacing_mm)) if shown else None,
+            mean_intensity=round(float(values.mean(dtype=np.float64)), 5) if shown else None,
             lower_bound=shown and bool(touches),
+            detail=detail(inside, values, box, labels.grid.affine) if shown else None,
         )
     return found
 
 
-def _totals(labels: Labels, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The number of voxels, and the sum of the image in them, of each label from 0 on."""
-    size = len(labels.names) + 1
-    counts, sums = np.zeros(size, np.int64), np.zeros(size, np.float64)
+def _cut(values: NDArray[Any]) -> Cut:
+    """How values are made the whole numbers that are measured, unless that would ruin them."""
     as_they_are = values.dtype.kind in "iu" or np.ptp(values) < NARROW
-    for k in range(0, labels.grid.shape[2], SLAB):
-        label = labels.data[:, :, k : k + SLAB].ravel(order="F")
-        value = values[:, :, k : k + SLAB].ravel(order="F")
-        counts += np.bincount(label, minlength=size)
-        sums += np.bincount(label, value if as_they_are else np.trunc(value), minlength=size)
-    return counts, sums
+    return np.asarray if as_they_are else np.trunc
 
 
 def _touched(labels: Labels) -> dict[str, NDArray[np.bool_]]:

@@ -81,3 +81,72 @@ def test_plans_may_name_network_classes_only(tmp_path):
     (folder / "plans.json").write_text(json.dumps(plans))
     with pytest.raises(NotReadyError, match=r"os\.system"):
         load(folder, FASTEST, CPU)
+
+
+def change(folder: Path, name: str, path: tuple[str, ...], value: object) -> None:
+    """Set one thing in a JSON file of the model; None removes it."""
+    content = json.loads((folder / name).read_text())
+    inner = content
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    (folder / name).write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "plans.json"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"<html>", b"[]", b"5", b"null", b"{}", b"\xff", b"[" * 100_000]
+)
+def test_a_description_that_is_none_is_refused_with_its_file(tmp_path, name, content):
+    folder = make_model_folder(tmp_path, 298)
+    (folder / name).write_bytes(content)
+    with pytest.raises(NotReadyError, match=name):
+        load(folder, FASTEST, CPU)
+
+
+CONFIGURATION = ("configurations", "3d_fullres")
+PROPERTIES = "foreground_intensity_properties_per_channel"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("dataset.json", ("channel_names",), None),
+        ("dataset.json", ("channel_names",), {}),
+        ("dataset.json", ("channel_names",), ["CT"]),
+        ("plans.json", ("configurations",), None),
+        ("plans.json", ("configurations",), []),
+        ("plans.json", ("configurations",), {"2d": {}}),
+        ("plans.json", CONFIGURATION, []),
+        ("plans.json", (*CONFIGURATION, "inherits_from"), "3d_fullres"),
+        ("plans.json", (*CONFIGURATION, "inherits_from"), "2d"),
+        ("plans.json", (*CONFIGURATION, "patch_size"), None),
+        ("plans.json", (*CONFIGURATION, "patch_size"), [16, 24]),
+        ("plans.json", (*CONFIGURATION, "patch_size"), [16, 24, 0]),
+        ("plans.json", (*CONFIGURATION, "spacing"), [1.5, 1.5, "x"]),
+        ("plans.json", (*CONFIGURATION, "normalization_schemes"), ["Unheard"]),
+        ("plans.json", (*CONFIGURATION, "normalization_schemes"), None),
+        ("plans.json", (*CONFIGURATION, "preprocessor_name"), "Other"),
+        ("plans.json", (*CONFIGURATION, "resampling_fn_data"), None),
+        ("plans.json", (*CONFIGURATION, "resampling_fn_data"), "unheard_of"),
+        ("plans.json", (*CONFIGURATION, "resampling_fn_probabilities_kwargs"), 5),
+        ("plans.json", (*CONFIGURATION, "architecture"), None),
+        ("plans.json", (*CONFIGURATION, "architecture"), {}),
+        ("plans.json", (*CONFIGURATION, "architecture", "arch_kwargs"), {}),
+        ("plans.json", (*CONFIGURATION, "architecture", "_kw_requires_import"), [5]),
+        ("plans.json", ("transpose_forward",), [0, 1]),
+        ("plans.json", (PROPERTIES,), None),
+        ("plans.json", (PROPERTIES, "0"), None),
+        ("plans.json", (PROPERTIES, "0", "std"), None),
+    ],
+)
+def test_a_description_that_lacks_something_is_refused_and_no_internal_error(
+    tmp_path, name, path, value
+):
+    folder = make_model_folder(tmp_path, 298)
+    change(folder, name, path, value)
+    with pytest.raises(NotReadyError):
+        load(folder, FASTEST, CPU)

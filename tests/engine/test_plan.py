@@ -1,7 +1,8 @@
 import pytest
 
-from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
-from totalseg_mcp.engine.plan import Options, plan
+from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.options import Options
+from totalseg_mcp.engine.plan import plan
 from totalseg_mcp.engine.tasks import TASKS
 
 
@@ -31,6 +32,15 @@ def datasets(options: Options) -> list[int]:
         (Options("total", "fast", body_only=True), [300, 297]),
         (Options("total", "fast", ("liver",), body_only=True), [298, 297]),
         (Options("total_mr", body_only=True), [850, 851]),
+        (Options("liver_segments", robust_crop=True), [297, 570]),
+        (Options("total", "default", ("liver",), robust_crop=True), [297, 291]),
+        (Options("liver_segments_mr", robust_crop=True), [852, 576]),
+        (Options("abdominal_muscles", robust_crop=True), [300, 952]),
+        (Options("teeth", robust_crop=True), [298, 115, 113]),
+        (Options("liver_segments", given_region=True), [570]),
+        (Options("total", "fast", body_only=True, given_region=True), [297]),
+        (Options("vertebrae_pp_refined"), [803, 305]),
+        (Options("headneck_muscles"), [298, 778, 779]),
     ],
 )
 def test_the_models_that_run_are_those_of_totalsegmentator(options, expected):
@@ -66,23 +76,54 @@ def test_a_resolution_that_a_task_lacks_is_refused_with_those_it_has():
         plan(Options("liver_segments", "fast"))
 
 
-def test_licensed_tasks_are_refused():
-    with pytest.raises(NotReadyError, match="tissue_types"):
-        plan(Options("tissue_types"))
-
-
-LATER = {"vertebrae_pp_refined", "heartchambers_highres"}
-LICENSED = {name for name, task in TASKS.items() if task.licence != "open"}
-
-
-@pytest.mark.parametrize("name", sorted(LATER | LICENSED))
-def test_a_task_that_cannot_run_yet_is_refused_by_name(name):
-    with pytest.raises(NotReadyError, match=f"'{name}'"):
-        plan(Options(name))
-
-
-@pytest.mark.parametrize("name", sorted(TASKS.keys() - LATER - LICENSED))
+@pytest.mark.parametrize("name", sorted(TASKS))
 def test_the_models_of_a_task_cover_its_structures_on_one_grid(name):
     chosen = plan(Options(name))
     assert set(chosen.names) <= {name for model in chosen.models for name in model.names}
     assert len({model.spacing_mm for model in chosen.models}) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        (Options(save_lowres=True), "give one of them"),
+        (Options("total", "fast", ("liver",), save_lowres=True), "whole scan"),
+        (Options("total", "fast", body_only=True, save_lowres=True), "whole scan"),
+        (Options("total", "fast", given_region=True, save_lowres=True), "whole scan"),
+        (Options("total", "fast", restore="logits", save_lowres=True), "exclude each other"),
+        (Options("body", v1_order=True), "for the task 'total'"),
+        (Options("total", "default", ("heart",), v1_order=True), "'heart'"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused_with_what_to_do(options, advice):
+    with pytest.raises(BadRequestError, match=advice):
+        plan(options)
+
+
+def test_in_version_1s_order_what_it_did_not_know_is_dropped():
+    """104 structures, of which 7 are no more; 97 are left (TotalSegmentator 2.18.0's class map)."""
+    former = plan(Options("total", v1_order=True))
+    assert (len(former.names), len(former.wanted)) == (104, 97)
+    assert former.names[12] == "lung_upper_lobe_left"
+    assert former.merged == plan(Options("total")).names
+
+
+def test_outputs_that_are_interpolated_leave_resampling_to_nnunet_but_not_for_the_rough_model():
+    chosen = plan(Options("liver_segments", restore="logits"))
+    assert chosen.spacing_mm is None
+    assert chosen.region.plan.spacing_mm == (6.0, 6.0, 6.0)
+
+
+def test_the_order_of_resampling_is_that_of_every_model():
+    chosen = plan(Options("vertebrae_pp_refined", resampling_order=3))
+    assert chosen.resampling_order == chosen.refinement.plan.resampling_order == 3
+    assert plan(Options("teeth", resampling_order=3)).region.plan.region.plan.resampling_order == 3
+
+
+def test_a_margin_that_has_no_effect_is_in_the_table_all_the_same():
+    crop = TASKS["pleural_pericard_effusion"].crop
+    assert (crop.margin_mm, crop.configured_mm) == (20.0, 50.0)
+
+
+def test_the_number_of_threads_is_no_part_of_what_a_plan_is():
+    assert plan(Options(threads=1)) == plan(Options(threads=7))

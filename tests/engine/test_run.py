@@ -11,7 +11,7 @@ from totalseg_mcp.engine.errors import (
     MissingWeightsError,
     OutputInTheWayError,
 )
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import run
 from totalseg_mcp.engine.session import Session
@@ -54,8 +54,12 @@ def test_the_label_map_holds_the_same_as_the_masks(request_, session, tmp_path):
 def test_without_masks_only_what_was_asked_for_is_written(request_, session):
     asked = replace(request_, masks=False, statistics=True, include_incomplete=True, preview=True)
     outcome = run(asked, session)
-    assert names_in(request_.folder) == {"statistics.json", "preview.png"}
-    assert {file.name for file in outcome.files} == {"statistics.json", "preview.png"}
+    assert names_in(request_.folder) == {"statistics.json", "statistics.csv", "preview.png"}
+    assert {file.name for file in outcome.files} == {
+        "statistics.json",
+        "statistics.csv",
+        "preview.png",
+    }
     volumes = {name: m.volume_mm3 for name, m in outcome.findings.measurements.items()}
     voxel_mm3 = 3.1 * 3.4 * 5.0
     counts = np.bincount(outcome.findings.labels.data.ravel(), minlength=118)
@@ -116,13 +120,26 @@ def test_an_image_that_cannot_be_segmented_is_refused_before_a_model_loads(reque
     assert not request_.folder.exists()
 
 
-@pytest.mark.parametrize(("lowest", "doubtful"), [(-1000, False), (0, True)])
-def test_an_image_without_air_is_said_to_be_perhaps_no_ct(request_, session, lowest, doubtful):
-    data = np.tile(np.int16([lowest, 900]), (20, 20, 10))
-    file = request_.input_path.parent / "other.nii.gz"
+def mr_file(folder: Path) -> Path:
+    """A block as bright as 250…800 in a dark background."""
+    data = np.zeros((24, 24, 16), np.int16)
+    data[4:20, 4:20] = np.linspace(250, 800, 16**3).reshape(16, 16, 16)
+    file = folder / "mr.nii.gz"
     nib.Nifti1Image(data, np.diag([4.0, 4.0, 4.0, 1.0])).to_filename(file)
-    warnings = run(replace(request_, input_path=file), session).warnings
-    assert any("may be no CT" in warning for warning in warnings) == doubtful
+    return file
+
+
+def test_the_other_modality_is_refused_before_weights_are_even_looked_for(request_, tmp_path):
+    mr = replace(request_, input_path=mr_file(tmp_path))
+    with pytest.raises(BadImageError, match=r"looks like MR.*task='total_mr'"):
+        run(mr, Session(Store((tmp_path / "none",))))
+    assert not request_.folder.exists()
+
+
+def test_force_segments_it_nevertheless_and_the_outcome_says_so(request_, session, tmp_path):
+    outcome = run(replace(request_, input_path=mr_file(tmp_path), force=True), session)
+    assert (outcome.suits.detected, outcome.suits.forced) == ("MR", True)
+    assert any("force=true" in warning for warning in outcome.warnings)
 
 
 def test_a_scan_too_small_to_split_is_segmented_whole_and_the_result_says_so(request_, session):

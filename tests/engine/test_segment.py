@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_dilation
 
 from totalseg_mcp.engine.image.orientation import reorient
-from totalseg_mcp.engine.plan import Options, Plan, plan
+from totalseg_mcp.engine.landmarks import Landmarks
+from totalseg_mcp.engine.options import Options
+from totalseg_mcp.engine.plan import Plan, plan
 from totalseg_mcp.engine.segment import Network, segment
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.volume import Grid, Volume
@@ -44,7 +47,7 @@ def bright(name: str) -> Callable[[Model], Network]:
     """Models that call every voxel above -500 HU `name`, if that is one of their structures."""
 
     def network(model: Model) -> Network:
-        def labels(image: Volume, tile_step: float) -> np.ndarray:
+        def labels(image: Volume, tile_step: float, by_class: bool) -> np.ndarray:
             assert image.grid.axcodes == "RAS"
             number = model.names.index(name) + 1 if name in model.names else 0
             return np.where(image.data > -500, number, 0).astype(np.uint8)
@@ -107,9 +110,9 @@ def test_only_the_region_of_a_subset_is_segmented_and_the_rest_is_background():
     def network(model: Model) -> Network:
         rough = bright("liver")(model)
 
-        def labels(image: Volume, tile_step: float) -> np.ndarray:
+        def labels(image: Volume, tile_step: float, by_class: bool) -> np.ndarray:
             seen.append(image.grid.shape)
-            return rough(image, tile_step)
+            return rough(image, tile_step, by_class)
 
         return labels
 
@@ -144,7 +147,7 @@ def test_later_models_win_where_two_overlap():
     chosen = plan(Options("total", "default"))
 
     def network(model: Model) -> Network:
-        return lambda image, step: np.ones(image.grid.shape, np.uint8)
+        return lambda image, step, by_class: np.ones(image.grid.shape, np.uint8)
 
     found = segment(scan(tilted_grid((12, 12, 12))), chosen, network).labels
     assert set(np.unique(found.data)) == {chosen.names.index(chosen.models[-1].names[0]) + 1}
@@ -156,7 +159,7 @@ def test_a_split_image_is_put_together_where_the_slabs_decide():
     seen: list[int] = []
 
     def network(model: Model) -> Network:
-        def labels(image: Volume, tile_step: float) -> np.ndarray:
+        def labels(image: Volume, tile_step: float, by_class: bool) -> np.ndarray:
             seen.append(image.grid.shape[2])
             return np.full(image.grid.shape, len(seen), np.uint8)
 
@@ -166,6 +169,80 @@ def test_a_split_image_is_put_together_where_the_slabs_decide():
     found = segment(Volume(np.zeros(grid.shape, np.int16), grid), split, network).labels
     assert seen == [50, 69, 49]
     assert found.data[4, 4].tolist() == [1] * 30 + [2] * 30 + [3] * 30
+
+
+def everywhere(number: Callable[[Model], int]) -> Callable[[Model], Network]:
+    """Models that call every voxel by the number that a model is given."""
+
+    def network(model: Model) -> Network:
+        return lambda image, step, by_class: np.full(image.grid.shape, number(model), np.uint8)
+
+    return network
+
+
+def test_only_what_is_near_the_heart_is_kept_of_its_chambers():
+    """The rough model sees the ball as the heart; the fine one sees an atrium everywhere."""
+    chosen = plan(Options("heartchambers_highres"))
+    atrium = chosen.names.index("heart_atrium_left") + 1
+    rough = bright("heart")
+
+    def network(model: Model) -> Network:
+        fine = everywhere(lambda model: atrium)
+        return (rough if model.dataset == 297 else fine)(model)
+
+    grid = tilted_grid()
+    found = segment(scan(grid), chosen, network).labels.data == atrium
+    assert found[ball(grid)].mean() > 0.99
+    steps = int(10 / 2.5)  # of 2, 2.5 and 3 mm on average
+    reach = binary_dilation(ball(grid), iterations=steps + 2)
+    assert not (found & ~reach).any()
+    assert found.sum() > 1.3 * ball(grid).sum()
+
+
+def test_refined_vertebrae_lie_in_what_the_other_model_calls_a_body():
+    chosen = plan(Options("vertebrae_pp_refined"))
+    fifth = chosen.names.index("vertebrae_L5") + 1
+    body = bright("vertebrae_body")
+    whole = everywhere(lambda model: fifth)
+
+    def network(model: Model) -> Network:
+        return (body if model.dataset == 305 else whole)(model)
+
+    grid = tilted_grid()
+    found = segment(scan(grid), chosen, network).labels
+    assert dice(found.data == fifth, ball(grid)) > 0.96
+
+
+def test_structures_get_the_numbers_of_version_1():
+    former = plan(Options("total", "fast", v1_order=True))
+    assert former.names[3:5] == ("gallbladder", "liver")
+    found = segment(scan(tilted_grid()), former, bright("lung_upper_lobe_left"))
+    assert set(np.unique(found.labels.data)) == {0, 13}, "10 in version 2"
+    assert set(np.unique(found.model_labels.data)) == {0, 13}
+
+
+def test_landmarks_that_are_given_are_looked_near_and_no_rough_model_runs():
+    ran: list[int] = []
+
+    def network(model: Model) -> Network:
+        ran.append(model.dataset)
+        return bright("liver_segment_1")(model)
+
+    grid = tilted_grid()
+    corner = np.zeros(grid.shape, bool)
+    corner[:3, :3, :3] = True
+    chosen = plan(Options("liver_segments", given_region=True))
+    given = Landmarks(Volume(corner, grid))
+    assert not segment(scan(grid), chosen, network, given).labels.data.any()
+    assert ran == [570]
+
+
+def test_labels_may_stay_on_the_models_grid():
+    kept = plan(Options("total", "fast", save_lowres=True))
+    segmented = segment(scan(tilted_grid()), kept, bright("liver"))
+    assert segmented.labels.grid.axcodes == "LPS"
+    np.testing.assert_allclose(segmented.labels.grid.spacing_mm, (3, 3, 3), rtol=1e-6)
+    assert dice(segmented.labels.data == LIVER, ball(segmented.labels.grid)) > 0.95
 
 
 def progress_of(chosen: Plan) -> list[Progress]:

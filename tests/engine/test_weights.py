@@ -69,12 +69,20 @@ def test_what_is_not_there_comes_with_the_command_that_fetches_it(tmp_path, data
     text = refusal(Store((tmp_path,)), MODELS[dataset])
     assert MODELS[dataset].folder in text
     assert str(tmp_path) in text
-    assert text.endswith(command)
+    assert text.endswith(f"{command} --weights {tmp_path}")
 
 
-def test_licensed_weights_are_left_to_totalsegmentators_own_downloader(tmp_path):
-    licensed = next(model for model in MODELS.values() if model.release is None)
-    assert "totalseg_download_weights" in refusal(Store((tmp_path,)), licensed)
+def test_licensed_weights_come_with_the_place_of_the_licence_and_the_command(tmp_path):
+    text = refusal(Store((tmp_path,)), MODELS[481])
+    assert "https://backend.totalsegmentator.com/license-academic/" in text
+    assert "TOTALSEG_MCP_LICENSE" in text
+    assert f"totalseg-mcp weights fetch tissue_types --weights {tmp_path}" in text
+
+
+def test_the_command_has_no_folder_where_that_is_the_usual_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
+    text = refusal(Store.standard(), FASTEST)
+    assert text.endswith("totalseg-mcp weights fetch total --fastest")
 
 
 def test_every_model_has_advice(tmp_path):

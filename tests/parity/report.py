@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from parity.cases import CASES, Case
-from parity.comparison import compare, recordings, refusal, stand_ins
+from parity.comparison import compare, recordings, stand_ins
 from parity.record import job
 
 from totalseg_mcp.engine.tasks import TASKS
@@ -63,8 +63,6 @@ def known_rows(text: str) -> list[tuple[str, str]]:
 
 def measured(case: Case, store: Store, folder: Path) -> str:
     """The two cells that say how well the runs agree."""
-    if refusal(case.asked):
-        return "not available yet | "
     compared = compare(case, store, folder)
     return f"{compared.differing:,} | {100 * compared.agreement:.6g} %"
 

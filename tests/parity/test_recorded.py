@@ -15,10 +15,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from parity.comparison import AGREEMENT, loaded, refusal
+from parity.comparison import AGREEMENT, LICENCE, loaded
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.plan import Options
+from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import Outcome, run
 from totalseg_mcp.engine.session import Session
@@ -111,8 +111,6 @@ ALL = {case.name: case for case in (*CASES, *SEPARATE)}
 
 
 def outcome_of(case: Case, folder: Path, **asked: bool) -> Outcome:
-    if reason := refusal(case.options):
-        pytest.skip(reason)
     request = Request(
         PARITY / case.scan,
         folder,

@@ -47,12 +47,16 @@ def result():
             "heart": _row(0.0, None, present=False, complete=None),
         },
         statistics_file="/out/statistics.json",
+        statistics_csv="/out/statistics.csv",
+        nora_tag=None,
         statistics_grid="scan",
         task_info={
             "task": "total",
             "is_mr_task": False,
             "image_type": "CT",
             "resolution": "fastest",
+            "detected_modality": "CT",
+            "forced": False,
         },
         found=["liver", "spleen", "aorta"],
         not_found=["heart"],
@@ -106,7 +110,7 @@ def test_the_demonstration_segments_a_scan_through_a_real_server(tmp_path, capsy
 def test_an_error_of_the_tool_is_told_plainly(tmp_path, capsys):
     assert demo(tmp_path / "nothing.nii.gz", tmp_path / "out", str(tmp_path)) == 1
     told = capsys.readouterr().out.splitlines()[-1]
-    assert told.endswith("Fetch them: totalseg-mcp weights fetch total --fastest")
+    assert told.startswith(f"There is no {tmp_path / 'nothing.nii.gz'}")
 
 
 def test_a_server_that_does_not_start_is_told_plainly(tmp_path, capsys):

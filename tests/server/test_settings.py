@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from totalseg_mcp.engine.sources import Sources, totalsegmentator_home
 from totalseg_mcp.server.cli import parser
 from totalseg_mcp.server.settings import Address, BadSettingsError, Settings, address, settings
 
@@ -12,7 +13,8 @@ def _settings(*line, **environment):
 
 
 def test_nothing_said_leaves_the_choices_open():
-    assert _settings() == Settings()
+    own = Sources(config=totalsegmentator_home({}) / "config.json")
+    assert _settings() == Settings(sources=own)
 
 
 def test_the_environment_is_read():
@@ -22,9 +24,8 @@ def test_the_environment_is_read():
         TOTALSEG_MCP_DEVICE="cpu",
         TOTALSEG_MCP_TOKEN="s3cret",
     )
-    assert chosen == Settings(
-        weights="demo", allow=(Path("/scans"), Path("/out")), device="cpu", token="s3cret"
-    )
+    assert (chosen.weights, chosen.device, chosen.token) == ("demo", "cpu", "s3cret")
+    assert chosen.allow == (Path("/scans"), Path("/out"))
 
 
 def test_the_command_line_wins():
@@ -54,6 +55,48 @@ def test_folders_are_absolute_from_the_start(monkeypatch, tmp_path):
 
 def test_a_token_is_not_shown():
     assert "s3cret" not in repr(_settings(TOTALSEG_MCP_TOKEN="s3cret"))
+
+
+def test_where_weights_may_come_from_is_read_from_the_environment():
+    sources = _settings(
+        TOTALSEG_MCP_WEIGHTS_URL="https://mirror.example/w",
+        TOTALSEG_MCP_LICENSE_URL="https://licences.example/",
+        TOTALSEG_MCP_OFFLINE="1",
+        TOTALSEG_MCP_FETCH="yes",
+        TOTALSEG_MCP_LOCK="/w/weights.lock",
+        TOTALSEG_MCP_LICENSE="aca_98765432101234",
+        TOTALSEG_HOME_DIR="/home/ts",
+    ).sources
+    assert (sources.base_url, sources.licence_url) == (
+        "https://mirror.example/w",
+        "https://licences.example/",
+    )
+    assert (sources.offline, sources.automatic) == (True, True)
+    assert (sources.lock, sources.config) == (Path("/w/weights.lock"), Path("/home/ts/config.json"))
+    assert sources.number is not None
+    assert sources.number.reveal() == "aca_98765432101234"
+    assert "aca_98765432101234" not in repr(sources)
+
+
+def test_where_weights_may_come_from_is_read_from_the_command_line_first():
+    sources = _settings(
+        "--base-url=https://a.example", "--lock=/a", "--offline", "--fetch-weights",
+        TOTALSEG_MCP_WEIGHTS_URL="https://b.example", TOTALSEG_MCP_LOCK="/b",
+        TOTALSEG_MCP_OFFLINE="0",
+    ).sources  # fmt: skip
+    assert (sources.base_url, sources.lock) == ("https://a.example", Path("/a"))
+    assert (sources.offline, sources.automatic) == (True, True)
+
+
+@pytest.mark.parametrize("text", ["0", "", "no", "False", "off"])
+def test_what_is_off_is_off(text):
+    sources = _settings(TOTALSEG_MCP_OFFLINE=text, TOTALSEG_MCP_FETCH=text).sources
+    assert (sources.offline, sources.automatic) == (False, False)
+
+
+def test_what_is_neither_on_nor_off_is_refused():
+    with pytest.raises(BadSettingsError, match="TOTALSEG_MCP_OFFLINE is 'perhaps'"):
+        _settings(TOTALSEG_MCP_OFFLINE="perhaps")
 
 
 def test_an_address_is_read():

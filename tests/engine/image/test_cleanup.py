@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from totalseg_mcp.engine.image.cleanup import largest_blob, without_blobs
+from totalseg_mcp.engine.image.cleanup import drop_small_blobs, largest_blob, without_blobs
 from totalseg_mcp.engine.image.steps import STEPS
 from totalseg_mcp.engine.volume import Grid, Labels
 
@@ -48,3 +48,17 @@ def test_a_blob_of_just_the_limit_goes(most, left):
 def test_nothing_has_no_blobs():
     assert not largest_blob(np.zeros((3, 3, 3), bool)).any()
     assert not without_blobs(np.zeros((3, 3, 3), bool), 0).any()
+
+
+# 5 x 5 x 5 voxels of 216 mm³ are 27,000 mm³, which is a blob of just the limit.
+@pytest.mark.parametrize(("most_mm3", "left"), [(26_999, (125, 125)), (27_000, (0, 0))])
+def test_every_structure_loses_its_small_blobs(most_mm3, left):
+    cleaned = drop_small_blobs(labels((1, 0, 5), (1, 10, 8), (2, 20, 5), (2, 30, 8)), most_mm3)
+    assert counts(cleaned) == (left[0] + 8**3, left[1] + 8**3)
+
+
+def test_a_blob_is_of_one_structure_only():
+    """Two halves that touch are two blobs of 864 mm³, not one of 1,728."""
+    touching = labels((1, 0, 2), (2, 1, 2))
+    assert counts(touching) == (4, 8)
+    assert counts(drop_small_blobs(touching, 864.0)) == (0, 8)

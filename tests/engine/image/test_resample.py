@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.image.resample import to_grid, to_spacing
+from totalseg_mcp.engine.image.resample import to_spacing
+from totalseg_mcp.engine.image.restore import to_grid
 from totalseg_mcp.engine.volume import Grid, Labels, Volume
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from totalseg_mcp.engine.image.vertebrae import ellipsoid, grow, renumber
+from totalseg_mcp.engine.image.vertebrae import ellipsoid, grow, refine, renumber
 from totalseg_mcp.engine.tasks import labels
 from totalseg_mcp.engine.volume import Grid, Labels
 
@@ -71,3 +71,21 @@ def test_an_ellipsoid_is_a_ball_in_millimetres():
     ball = ellipsoid(3.0, (1.5, 1.5, 1.5))
     assert ball.shape == (5, 5, 5)
     assert ball.sum() == 33, "offsets with i² + j² + k² <= 4"
+
+
+def test_an_ellipsoid_is_sampled_from_its_edge_on():
+    """2 mm at 5 mm: samples at -0.4 and 0.6 voxels of a radius of 0.4; only the first is inside."""
+    element = ellipsoid(2.0, (5.0, 2.0, 2.0))
+    assert element.shape == (2, 3, 3)
+    assert np.argwhere(element).tolist() == [[0, 1, 1]]
+
+
+def test_refined_vertebrae_grow_into_the_background_and_end_where_the_bodies_do():
+    data = np.zeros((1, 1, 12), np.uint8)
+    data[0, 0, 3], data[0, 0, 8] = C3, C2
+    bodies = np.zeros((1, 1, 12), np.uint8)
+    bodies[0, 0, 4:10] = 1
+    bodies[0, 0, 2] = 2
+    grid = Grid(data.shape, np.eye(4))
+    refined = refine(Labels(data, grid, NAMES), Labels(bodies, grid, ("vertebrae_body",)), 2.0)
+    assert refined.data[0, 0].tolist() == [0, 0, 0, 0, 3, 3, 2, 2, 2, 2, 0, 0]

@@ -1,3 +1,4 @@
+import csv
 import json
 
 import nibabel as nib
@@ -5,7 +6,7 @@ import numpy as np
 import pytest
 
 from totalseg_mcp.engine.files import read
-from totalseg_mcp.engine.files.statistics import write_statistics
+from totalseg_mcp.engine.files.statistics import write_statistics, write_table
 from totalseg_mcp.engine.measure.statistics import statistics
 from totalseg_mcp.engine.volume import Grid, Labels, Volume
 
@@ -166,4 +167,25 @@ def test_the_file_says_null_where_nothing_was_measured(tilted, tmp_path):
         "volume_mm3": None,
         "mean_intensity": None,
         "lower_bound": False,
+        "detail": None,
+    }
+
+
+def test_the_table_has_a_row_for_every_structure_and_an_empty_cell_where_nothing_was_measured(
+    tilted, tmp_path
+):
+    image = Volume(np.full(tilted.shape, 40, np.int16), tilted)
+    found = statistics(painted(tilted, INSIDE), image, include_incomplete=False)
+    write_table(found, tmp_path / "statistics.csv")
+    with (tmp_path / "statistics.csv").open(encoding="utf-8", newline="") as file:
+        first, second = csv.DictReader(file)
+    assert (first["structure"], first["voxels"], first["mean_intensity"]) == ("s1", "36", "40.0")
+    assert (first["first_i"], first["last_k"], first["components"]) == ("3", "5", "1")
+    assert float(first["greatest_z_mm"]) > float(first["centroid_z_mm"])
+    assert second["present"] == "False"
+    assert {key for key, cell in second.items() if cell} == {
+        "structure",
+        "present",
+        "voxels",
+        "lower_bound",
     }
