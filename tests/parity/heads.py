@@ -76,7 +76,7 @@ def image_for(model: Model, task: Task, networks: Callable[[Model], Network]) ->
     scan = read(file_of(usual_scan(task.name)), Reach()).volume
     region = plan(Options(task.name)).region
     if region:
-        box = box_around(landmarks_in(scan, region, networks).region, region.margin_mm)
+        box = box_around(landmarks_in(scan, region, networks).look, region.margin_mm)
         assert box is not None, f"{task.name}: nothing to crop to"
         scan = truncated(crop(scan, box))
     upright = reorient(scan, "RAS")

@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from parity.comparison import AGREEMENT, LICENCE, loaded
+from parity.comparison import AGREEMENT, loaded
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.options import Options
