@@ -187,19 +187,15 @@ def _body(task: Task, options: Options) -> Region | None:
 def _refinement(task: Task, options: Options) -> Refinement | None:
     if task.refine is None:
         return None
-    restore: Restoration = "logits" if options.restore == "logits" else "nearest"
-    clip = _plainly(task.refine.to, "default", options, restore)
+    clip = _plainly(task.refine.to, "default", options)
     return Refinement(plan(clip), task.refine.growth_mm)
 
 
-def _plainly(
-    task: str, resolution: Resolution, options: Options, restore: Restoration = "nearest"
-) -> Options:
+def _plainly(task: str, resolution: Resolution, options: Options) -> Options:
     """A task that serves another: only how its scan is resampled is taken over."""
     return Options(
         task,
         resolution,
         resampling_order=options.resampling_order,
-        restore=restore,
         threads=options.threads,
     )

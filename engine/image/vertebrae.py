@@ -4,10 +4,11 @@ Labels are in RAS order; label 1 is the topmost vertebra, C1.
 """
 
 import numpy as np
+from nibabel.affines import voxel_sizes
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, center_of_mass, find_objects, label
 
-from totalseg_mcp.engine.volume import Labels, Mask, Spacing
+from totalseg_mcp.engine.volume import Grid, Labels, Mask, Spacing
 
 LEAST_MM3 = 100.0  # of a vertebra
 GROWTH_MM = 3.0  # the network sees the inner part of a vertebra only
@@ -16,9 +17,9 @@ GROWTH_MM = 3.0  # the network sees the inner part of a vertebra only
 def renumber(labels: Labels) -> Labels:
     """Every separate piece a vertebra of its own, counted along the spine, where two had met.
 
-    Counted from the top down if there is a C1 and no L5, else from the bottom up, where
-    the lowest piece is the lowest vertebra that the network saw. Labels of which no two
-    share a face stay as they are.
+    Pieces below 100 mm³ are dropped. Counted from the top down if there is a C1 and no L5
+    in the others, else from the bottom up, where the lowest piece is the lowest vertebra in
+    them. Labels of which no two share a face stay as they are.
     """
     if not _two_meet(labels.data):
         return labels
@@ -26,24 +27,23 @@ def renumber(labels: Labels) -> Labels:
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     least = LEAST_MM3 / float(np.prod(labels.grid.spacing_mm))
     large = [piece for piece in range(1, count + 1) if sizes[piece] >= least]
+    if not large:
+        return Labels(np.zeros_like(labels.data), labels.grid, labels.names)
     height = dict(zip(large, center_of_mass(pieces > 0, pieces, large), strict=True))
-    downward = sorted(large, key=lambda piece: -height[piece][2])
-    present = np.unique(labels.data[labels.data > 0])
-    if present[0] == 1 and present[-1] < len(labels.names):
-        numbers = range(1, len(downward) + 1)
-    else:
-        lowest = int(present[-1])
-        numbers = range(lowest - len(downward) + 1, lowest + 1)
+    present = np.unique(labels.data[np.isin(pieces, large)])
+    downward = bool(present[0] == 1 and present[-1] < len(labels.names))
+    # Of pieces at one height, the first found comes first either way.
+    ordered = sorted(large, key=lambda piece: float(height[piece][2]), reverse=downward)
+    numbers = range(1, len(labels.names) + 1) if downward else range(int(present[-1]), 0, -1)
     renumbered = np.zeros(count + 1, labels.data.dtype)
-    for piece, number in zip(downward, numbers, strict=True):
-        if 1 <= number <= len(labels.names):
-            renumbered[piece] = number
+    for piece, number in zip(ordered, numbers, strict=False):
+        renumbered[piece] = number
     return Labels(renumbered[pieces], labels.grid, labels.names)
 
 
 def grow(labels: Labels, by_mm: float = GROWTH_MM) -> Labels:
     """Every vertebra larger by `by_mm` all around, where there was background; C1 first."""
-    ball = ellipsoid(by_mm, labels.grid.spacing_mm)
+    ball = ellipsoid(by_mm, filed_mm(labels.grid))
     reach = np.array(ball.shape) // 2
     data = labels.data.copy()
     for number, box in enumerate(find_objects(labels.data), start=1):
@@ -61,6 +61,17 @@ def refine(labels: Labels, bodies: Labels, by_mm: float) -> Labels:
     """Every vertebra larger by `by_mm`, clipped to the first structure of `bodies`."""
     grown = grow(labels, by_mm)
     return Labels(np.where(bodies.data == 1, grown.data, 0), labels.grid, labels.names)
+
+
+def filed_mm(grid: Grid) -> Spacing:
+    """The voxel edges that a NIfTI file of `grid` has, in single precision.
+
+    TotalSegmentator reads them from such a file. Their last digit decides: 3 mm are 2 voxels
+    of 1.5 mm, but of 1.4999999 mm they are a little more.
+    """
+    edges = grid.stated_mm or voxel_sizes(grid.affine.astype(np.float32).astype(np.float64))
+    i, j, k = (float(np.float32(edge)) for edge in edges)
+    return i, j, k
 
 
 def ellipsoid(radius_mm: float, spacing_mm: Spacing) -> Mask:
