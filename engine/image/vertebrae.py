@@ -3,8 +3,6 @@
 Labels are in RAS order; label 1 is the topmost vertebra, C1.
 """
 
-from collections.abc import Iterator, Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, center_of_mass, find_objects, label
@@ -19,9 +17,9 @@ GROWTH_MM = 3.0  # which the training labels were eroded by
 def renumber(labels: Labels) -> Labels:
     """Every separate piece a vertebra of its own, counted along the spine, where two had met.
 
-    Counted from the top down if there is a C1 and no L5, else from the bottom up, where
-    the lowest piece is the lowest vertebra that the network saw. Labels of which no two
-    share a face stay as they are.
+    Pieces below 100 mm³ are dropped. Counted from the top down if there is a C1 and no L5
+    in the others, else from the bottom up, where the lowest piece is the lowest vertebra in
+    them. Labels of which no two share a face stay as they are.
     """
     if not _two_meet(labels.data):
         return labels
@@ -29,25 +27,18 @@ def renumber(labels: Labels) -> Labels:
     sizes = np.bincount(pieces.ravel(), minlength=count + 1)
     least = LEAST_MM3 / voxel_mm3(labels)
     large = [piece for piece in range(1, count + 1) if sizes[piece] >= least]
-    numbers = np.zeros(count + 1, labels.data.dtype)
-    if large:
-        present = np.unique(labels.data[np.isin(pieces, large)])
-        height = [middle[2] for middle in center_of_mass(pieces > 0, pieces, large)]
-        for piece, number in _counted(large, height, present, len(labels.names)):
-            numbers[piece] = number
-    return Labels(numbers[pieces], labels.grid, labels.names)
-
-
-def _counted(
-    pieces: Sequence[int], height: Sequence[float], present: NDArray[np.integer], lowest: int
-) -> Iterator[tuple[int, int]]:
-    """The number of each piece, as long as there are numbers left."""
-    upward = sorted(zip(height, pieces, strict=True), key=lambda at: at[0])
-    if present[0] == 1 and present[-1] < lowest:
-        downward = sorted(zip(height, pieces, strict=True), key=lambda at: -at[0])
-        yield from zip((piece for _, piece in downward), range(1, lowest + 1), strict=False)
-    else:
-        yield from zip((piece for _, piece in upward), range(int(present[-1]), 0, -1), strict=False)
+    if not large:
+        return Labels(np.zeros_like(labels.data), labels.grid, labels.names)
+    height = dict(zip(large, center_of_mass(pieces > 0, pieces, large), strict=True))
+    present = np.unique(labels.data[np.isin(pieces, large)])
+    downward = bool(present[0] == 1 and present[-1] < len(labels.names))
+    # Of pieces at one height, the first found comes first either way.
+    ordered = sorted(large, key=lambda piece: float(height[piece][2]), reverse=downward)
+    numbers = range(1, len(labels.names) + 1) if downward else range(int(present[-1]), 0, -1)
+    renumbered = np.zeros(count + 1, labels.data.dtype)
+    for piece, number in zip(ordered, numbers, strict=False):
+        renumbered[piece] = number
+    return Labels(renumbered[pieces], labels.grid, labels.names)
 
 
 def grow(labels: Labels) -> Labels:

@@ -25,10 +25,10 @@ from totalseg_mcp.engine.image.resample import to_spacing, truncated
 from totalseg_mcp.engine.loading import load
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.options import Options
-from totalseg_mcp.engine.plan import ROUGH, Region, plan
+from totalseg_mcp.engine.plan import plan
 from totalseg_mcp.engine.reach import Reach
-from totalseg_mcp.engine.segment import near
-from totalseg_mcp.engine.tasks import MODELS, TASKS, Model, Resolution, Task
+from totalseg_mcp.engine.segment import landmarks_in
+from totalseg_mcp.engine.tasks import MODELS, TASKS, Model, Task
 from totalseg_mcp.engine.volume import Volume
 
 ROUGH_FIRST = (298, 297, 300, 852, 115)
@@ -71,27 +71,16 @@ def in_order() -> Iterator[tuple[Model, Task]]:
         yield MODELS[dataset], users[dataset]
 
 
-def image_for(model: Model, task: Task, network: Callable[[Model], Network]) -> Volume:
+def image_for(model: Model, task: Task, networks: Callable[[Model], Network]) -> Volume:
     """What `model` sees of its recorded scan."""
     scan = read(file_of(usual_scan(task.name)), Reach()).volume
-    if task.crop:
-        rough, resolution = rough_run(task)
-        region = Region(plan(Options(rough, resolution)), task.crop.to, task.crop.margin_mm)
-        box = box_around(near(scan, region, network), region.margin_mm)
+    region = plan(Options(task.name)).region
+    if region:
+        box = box_around(landmarks_in(scan, region, networks).look, region.margin_mm)
         assert box is not None, f"{task.name}: nothing to crop to"
         scan = truncated(crop(scan, box))
     upright = reorient(scan, "RAS")
     return to_spacing(upright, model.spacing_mm) if model.spacing_mm else upright
-
-
-def rough_run(task: Task, robust: bool = False) -> tuple[str, Resolution]:
-    """The task and resolution that `task` is cropped with."""
-    assert task.crop is not None
-    if task.crop.task:
-        return task.crop.task, "default"
-    if "body_trunc" in task.crop.to:
-        return "body", "fast"
-    return ROUGH[task.modality, robust or task.crop.robust]
 
 
 def features(root: Path, model: Model, task: Task, image: Volume) -> Features:
@@ -111,8 +100,7 @@ def features(root: Path, model: Model, task: Task, image: Volume) -> Features:
         network.configuration,
         network.dataset,
     )
-    step = task.tile_step
-    found: Features = network.logits(torch.from_numpy(data), step).double().numpy()
+    found: Features = network.logits(torch.from_numpy(data), task.tile_step).double().numpy()
     return found
 
 
@@ -194,15 +182,13 @@ def with_small(
 
 def cropped_to(model: Model) -> list[str]:
     """The structures of `model` that a recorded run is cropped to, or kept near."""
-    wanted: set[str] = set()
-    for case in CASES.values():
-        task, options = TASKS[case.task], case.options
-        near_to = set(task.keep_near.to) if task.keep_near else set()
-        asked = set(options.get("roi_subset", ()))
-        robust = bool(options.get("robust") or options.get("robust_crop"))
-        run = rough_run(task, robust) if task.crop else ROUGH[task.modality, robust]
-        if TASKS[run[0]].models[run[1]] == (model.dataset,):
-            wanted |= asked | near_to | set(task.crop.to if task.crop else ())
+    regions = [plan(Options(**case.asked)).region for case in CASES.values()]
+    wanted = {
+        name
+        for region in regions
+        if region and region.plan and region.plan.models == (model,)
+        for name in (*region.to, *(region.keep.to if region.keep else ()))
+    }
     return [name for name in model.names if name in wanted - {ABSENT}]
 
 

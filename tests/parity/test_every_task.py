@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from parity.cases import CASES
 from parity.comparison import AGREEMENT, compare, loaded, recordings, stand_ins
+from parity.report import DOCUMENT, about
 from parity.scans import SCANS, file_of
 from parity.stand_ins import digest, stored_heads
 
@@ -59,6 +60,11 @@ def test_a_recording_is_the_one_that_was_made_with_these_options(case):
     assert known["options"] == {
         k: list(v) if isinstance(v, tuple) else v for k, v in options.items()
     }
+
+
+def test_the_document_shows_every_recording():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    assert [case.name for case in CASES.values() if about(case) not in text] == []
 
 
 @pytest.mark.parametrize("dataset", sorted(stored_heads(), key=int))

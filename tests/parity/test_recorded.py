@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from parity.comparison import AGREEMENT, MADE_UP, loaded
+from parity.comparison import AGREEMENT, LICENCE, loaded
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.options import Options
@@ -48,7 +48,6 @@ CASES = (
     Case("total_fast_odd_ml_stats", "inputs/ct_odd.nii.gz", FAST),
     Case("total_fastest_odd_ml_stats", "inputs/ct_odd.nii.gz", {"resolution": "fastest"}),
     Case("total_default_odd_ml", "inputs/ct_odd_sm.nii.gz", {}),
-    Case("total_default_ml_stats", "inputs/ct_sm.nii.gz", {}),
     Case(
         "old_style_fastest",
         "inputs/ct_odd_sm.nii.gz",
@@ -107,7 +106,8 @@ SEPARATE = (
         weights=CROPPED,
     ),
 )
-ALL = {case.name: case for case in (*CASES, *SEPARATE)}
+LARGE = Case("total_default_ml_stats", "inputs/ct_sm.nii.gz", {})  # minutes: for statistics only
+ALL = {case.name: case for case in (*CASES, *SEPARATE, LARGE)}
 
 
 def outcome_of(case: Case, folder: Path, **asked: bool) -> Outcome:
@@ -117,7 +117,7 @@ def outcome_of(case: Case, folder: Path, **asked: bool) -> Outcome:
         Options(**case.options),
         device="cpu",
         multilabel=True,
-        licence=MADE_UP,
+        licence=LICENCE,
         **asked,
     )
     return run(request, Session(Store(tuple(PARITY / root for root in case.weights))))
@@ -177,7 +177,7 @@ def test_slabs_that_are_too_thin_give_the_whole_where_the_reference_crashes(tmp_
 
 
 def test_a_4d_image_is_refused_where_the_reference_takes_its_first_volume(tmp_path):
-    with pytest.raises(BadImageError, match="4"):
+    with pytest.raises(BadImageError, match="holds 2 volumes"):
         outcome_of(Case("input_4d", "inputs/ct_4d.nii.gz", {"resolution": "fastest"}), tmp_path)
 
 
@@ -208,10 +208,9 @@ def numbers(case: Case) -> dict[str, tuple[float, float]]:
     [
         ("total_fast_odd_ml_stats", True, 40),
         ("total_fastest_odd_ml_stats", False, 10),
-        ("total_default_ml_stats", False, 10),
-        ("total_default_xs_dir_stats", False, 5),
+        ("total_default_ml_stats", False, 3),
+        ("total_default_xs_dir_stats", False, 4),
         ("total_fast_dir_stats", False, 5),
-        ("roi_subset_crop_fast_dir_stats", False, 1),
     ],
 )
 def test_statistics_are_the_recorded_ones(name, include_incomplete, least, tmp_path):
@@ -233,5 +232,6 @@ def test_statistics_are_the_recorded_ones(name, include_incomplete, least, tmp_p
         for structure in ours.keys() | expected.keys()
         if ours.get(structure) != pytest.approx(expected.get(structure), rel=1e-6, abs=1e-5)
     ]
+    assert differing <= (1 - AGREEMENT) * labels.data.size, f"{differing} voxels differ"
     assert len(expected) >= least
     assert len(off) <= 2 * differing, off

@@ -1,5 +1,8 @@
+import nibabel as nib
 import numpy as np
 import pytest
+from nibabel.affines import from_matvec
+from scipy.spatial.transform import Rotation
 
 from totalseg_mcp.engine.image.vertebrae import ellipsoid, grown, refine, renumber
 from totalseg_mcp.engine.tasks import labels
@@ -53,18 +56,40 @@ def test_more_pieces_than_vertebrae_leave_the_topmost_without_a_name():
     assert downward(renumber(spine(C2, (C2, C3), C3, C3))) == [1, 2, 3]
 
 
-def test_crumbs_do_not_decide_where_the_count_begins():
-    """Without the crumb of L5 the lowest vertebra is L4, and there is no C1."""
-    data = spine(C2, (C3, T5), L4).data.copy()
-    data[0, 0, -1] = L5
-    assert downward(renumber(Labels(data, Grid(data.shape, np.eye(4)), NAMES))) == [21, 22, 23]
-
-
 def test_crumbs_are_dropped_when_they_are_counted():
     data = spine((C3, T5), L4).data.copy()
     data[0, 0, -1] = C2
     crumbed = Labels(data, Grid(data.shape, np.eye(4)), NAMES)
     assert C2 not in renumber(crumbed).data
+
+
+def test_crumbs_do_not_decide_from_where_they_are_counted():
+    data = spine(C1, (C1, T5), L4).data.copy()
+    data[0, 0, -1] = L5
+    crumbed = Labels(data, Grid(data.shape, np.eye(4)), NAMES)
+    assert downward(renumber(crumbed)) == [1, 2, 3]
+
+
+def test_where_all_are_crumbs_nothing_is_left():
+    data = np.zeros((6, 6, 6), np.uint8)
+    data[1, 1, 1], data[1, 1, 2] = C3, T5
+    assert not renumber(Labels(data, Grid(data.shape, np.eye(4)), NAMES)).data.any()
+
+
+def test_of_two_at_one_height_the_first_is_the_lower_when_counted_from_below():
+    data = np.zeros((12, 4, 4), np.uint8)
+    data[:4], data[8:] = T5, L4
+    data[3, 0, 0] = L4
+    counted = renumber(Labels(data, Grid(data.shape, np.eye(4)), NAMES)).data
+    assert [counted[0, 1, 1], counted[9, 1, 1]] == [L4, L4 - 1]
+
+
+def test_the_edges_are_those_of_the_file_that_the_reference_reads():
+    turn = Rotation.from_euler("xyz", [9, -6, 12], degrees=True).as_matrix()
+    affine = from_matvec(turn * [1.5 - 2e-8, 1.5 + 2e-8, 1.5])
+    stored = nib.Nifti1Image.from_bytes(nib.Nifti1Image(np.zeros((2, 2, 2)), affine).to_bytes())
+    again = nib.Nifti1Image(np.zeros((2, 2, 2)), stored.affine)
+    assert Grid((2, 2, 2), affine).stored_mm == again.header.get_zooms()
 
 
 def test_growing_takes_background_only_and_the_upper_vertebra_goes_first():
