@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from totalseg_mcp.engine.cautions import cautions
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.landmarks import read_landmarks
 from totalseg_mcp.engine.files.nifti import header_of
 from totalseg_mcp.engine.files.outputs import check, staged
 from totalseg_mcp.engine.image.orientation import reorient
-from totalseg_mcp.engine.image.split import FEWEST
 from totalseg_mcp.engine.landmarks import Landmarks
 from totalseg_mcp.engine.measure.statistics import Measurement, statistics
 from totalseg_mcp.engine.plan import Plan, plan
@@ -90,11 +90,8 @@ def run(request: Request, session: Session) -> Outcome:
         *scan.notes,
         *remarks,
         why_not,
-        _note(chosen),
         suits.warning,
-        _nowhere(segmented, chosen),
-        _whole(segmented, chosen),
-        _beside(leftovers),
+        *cautions(chosen, segmented, leftovers),
         terms(chosen),
     )
     return Outcome(
@@ -154,36 +151,3 @@ def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
             products[name].write(findings, folder)
         names = sorted(file.name for file in folder.iterdir())
     return tuple(request.folder / name for name in names)
-
-
-def _note(chosen: Plan) -> str | None:
-    note = task_named(chosen.task).note
-    return f"The task {chosen.task!r}: {note}" if note else None
-
-
-def _nowhere(segmented: Segmented, chosen: Plan) -> str | None:
-    if segmented.region_found or chosen.region is None:
-        return None
-    some = ", ".join(chosen.region.to[:5])
-    if chosen.region.plan is None:
-        return "Nothing was segmented: the masks in crop_path are empty."
-    return (
-        f"Nothing was segmented: a rough model found none of the structures to look near ({some}). "
-        "They may be outside the scan; check with fast=true and no roi_subset."
-    )
-
-
-def _whole(segmented: Segmented, chosen: Plan) -> str | None:
-    slices = segmented.model_image.grid.shape[2]
-    if not chosen.split or not segmented.region_found or slices >= FEWEST:
-        return None
-    return f"force_split changed nothing: the models see {slices} slices, too few to split."
-
-
-def _beside(leftovers: tuple[str, ...]) -> str | None:
-    if not leftovers:
-        return None
-    return (
-        f"The folder still holds {len(leftovers)} files of an earlier run that this one did not "
-        f"write, such as {leftovers[0]}."
-    )
