@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from totalseg_mcp.engine.files.masks import write_labels, write_mask, write_masks
+from totalseg_mcp.engine.files.radiomics import write_radiomics
 from totalseg_mcp.engine.files.statistics import write_statistics, write_table
 from totalseg_mcp.engine.image.derived import DERIVED
+from totalseg_mcp.engine.measure.radiomics import Radiomics
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.plan import Plan
 from totalseg_mcp.engine.preview import preview
@@ -19,6 +21,7 @@ from totalseg_mcp.engine.watch import track
 LABELS_FILE = "segmentation.nii.gz"
 STATISTICS_FILE = "statistics.json"
 STATISTICS_CSV = "statistics.csv"
+RADIOMICS_FILE = "radiomics.json"
 PREVIEW_FILE = "preview.png"
 
 
@@ -31,6 +34,7 @@ class Findings:
     labels: Labels
     measurements: Mapping[str, Measurement]
     saving_threads: int = 1
+    radiomics: Radiomics | None = None  # where it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,11 @@ def _write_statistics(findings: Findings, folder: Path) -> None:
     write_table(findings.measurements, folder / STATISTICS_CSV)
 
 
+def _write_radiomics(findings: Findings, folder: Path) -> None:
+    if findings.radiomics is not None:
+        write_radiomics(findings.radiomics, folder / RADIOMICS_FILE)
+
+
 def _write_preview(findings: Findings, folder: Path) -> None:
     modality = task_named(findings.plan.task).modality
     picture = preview(findings.scan.volume, findings.labels, modality)
@@ -80,6 +89,9 @@ PRODUCTS: Mapping[str, Product] = {
         lambda request: request.statistics,
         lambda plan: (STATISTICS_FILE, STATISTICS_CSV),
         _write_statistics,
+    ),
+    "radiomics": Product(
+        lambda request: request.radiomics, lambda plan: (RADIOMICS_FILE,), _write_radiomics
     ),
     "preview": Product(
         lambda request: request.preview, lambda plan: (PREVIEW_FILE,), _write_preview

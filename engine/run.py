@@ -12,9 +12,12 @@ from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.landmarks import read_landmarks
 from totalseg_mcp.engine.files.nifti import header_of
 from totalseg_mcp.engine.files.outputs import check, staged
+from totalseg_mcp.engine.files.parameters import read_parameters
 from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.image.split import FEWEST
 from totalseg_mcp.engine.landmarks import Landmarks
+from totalseg_mcp.engine.measure.extraction import Extraction, extraction, version
+from totalseg_mcp.engine.measure.radiomics import radiomics
 from totalseg_mcp.engine.measure.statistics import Measurement, statistics
 from totalseg_mcp.engine.plan import Plan, plan
 from totalseg_mcp.engine.products import Findings, asked, file_names
@@ -65,6 +68,7 @@ def run(request: Request, session: Session) -> Outcome:
     began, reads = time.perf_counter(), session.weight_reads
     chosen = plan(request.options)
     leftovers = check(request.folder, file_names(request, chosen))
+    features = _extraction(request)
     with clocked() as seconds, noted() as notes:
         with stage("read", 0.0, 0.04):
             scan = read(request.input_path, session.reach)
@@ -78,7 +82,7 @@ def run(request: Request, session: Session) -> Outcome:
                 scan.volume, chosen, lambda model: _network(model, session, device), given
             )
         with stage("measure", 0.85, 0.88):
-            findings = _findings(request, chosen, scan, segmented)
+            findings = _findings(request, chosen, scan, segmented, features)
         with stage("write", 0.88, 1.0):
             files = _write(request, findings)
     seconds["total"] = time.perf_counter() - began
@@ -124,7 +128,22 @@ def _landmarks(request: Request, chosen: Plan, scan: Scan, session: Session) -> 
     return read_landmarks(request.crop_path, chosen.region.to, keep, grid, session.reach)
 
 
-def _findings(request: Request, chosen: Plan, scan: Scan, segmented: Segmented) -> Findings:
+def _extraction(request: Request) -> Extraction | None:
+    """Which radiomics features, if any; refused here rather than after the work."""
+    if not request.radiomics:
+        return None
+    version()  # refuses if it is missing; a parameter file is read with what comes with it
+    file = request.radiomics_parameters
+    return extraction(read_parameters(file) if file else {})
+
+
+def _findings(
+    request: Request,
+    chosen: Plan,
+    scan: Scan,
+    segmented: Segmented,
+    features: Extraction | None,
+) -> Findings:
     """The labels, and what was measured on the grid that TotalSegmentator measures on."""
     if chosen.lowres:  # the labels are on the model's grid, in the scan's order of axes
         image = reorient(segmented.model_image, scan.volume.grid.axcodes)
@@ -136,7 +155,13 @@ def _findings(request: Request, chosen: Plan, scan: Scan, segmented: Segmented) 
     if request.statistics:
         measured = statistics(labels, image, request.include_incomplete)
     wanted = {name: measured[name] for name in chosen.wanted if name in measured}
-    return Findings(chosen, scan, segmented.labels, wanted, request.saving_threads)
+    textures = None
+    if features:
+        with stage("radiomics", 0.1, 1.0):
+            textures = radiomics(
+                segmented.labels, scan.volume, chosen.wanted, features, request.include_incomplete
+            )
+    return Findings(chosen, scan, segmented.labels, wanted, request.saving_threads, textures)
 
 
 def _write(request: Request, findings: Findings) -> tuple[Path, ...]:

@@ -7,7 +7,12 @@ from pathlib import Path
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.options import Options, Restoration
-from totalseg_mcp.engine.products import PREVIEW_FILE, STATISTICS_CSV, STATISTICS_FILE
+from totalseg_mcp.engine.products import (
+    PREVIEW_FILE,
+    RADIOMICS_FILE,
+    STATISTICS_CSV,
+    STATISTICS_FILE,
+)
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import Outcome
 from totalseg_mcp.engine.run import run as run_job
@@ -24,13 +29,11 @@ from totalseg_mcp.schemas.findings import (
     Timings,
 )
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
+from totalseg_mcp.tools.radiomics import features_by_structure, radiomics_warnings
 from totalseg_mcp.tools.tool import Tool
 
 # Documented parameters that this version cannot honour; any value but the default is refused.
-NOT_BUILT = (
-    "output_type",
-    "radiomics",
-)
+NOT_BUILT = ("output_type",)
 DEMONSTRATION = (
     "These results come from demonstration weights, trained on synthetic phantoms only: they "
     "show how the tool works and say nothing about a patient."
@@ -41,11 +44,12 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
     """Segment anatomical structures in a 3-D CT or MR image with TotalSegmentator's models.
 
     Reads a NIfTI file or a folder of DICOM slices; writes a mask per structure (or one
-    label map), and on request statistics.json and preview.png, into output_dir. The result
-    names the files and says which structures were found, which were cut off by the image's
-    border (their numbers are null, not zero), and what was measured. The default works at
-    1.5 mm with several models; fast (3 mm) and fastest (6 mm) use one model on fewer voxels,
-    and roi_subset limits the work to what you need. For research, not for medical use.
+    label map), and on request statistics.json, radiomics.json and preview.png, into
+    output_dir. The result names the files and says which structures were found, which were
+    cut off by the image's border (their numbers are null, not zero), and what was measured.
+    The default works at 1.5 mm with several models; fast (3 mm) and fastest (6 mm) use one
+    model on fewer voxels, and roi_subset limits the work to what you need. For research, not
+    for medical use.
     """
     _refuse_not_built(arguments)
     request = Request(
@@ -58,12 +62,19 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         multilabel=arguments.multilabel,
         statistics=arguments.statistics,
         include_incomplete=arguments.stats_include_incomplete,
+        radiomics=arguments.radiomics,
+        radiomics_parameters=_parameters(arguments, session),
         preview=arguments.preview,
         licence=arguments.license_number,
         crop_path=session.reach.reading(Path(arguments.crop_path)) if arguments.crop_path else None,
         saving_threads=threads(arguments.nr_threads_saving),
     )
     return _result(arguments, request, run_job(request, session), session)
+
+
+def _parameters(arguments: Arguments, session: Session) -> Path | None:
+    file = arguments.radiomics_parameters
+    return session.reach.reading(Path(file)) if file else None
 
 
 def _refuse_not_built(arguments: Arguments) -> None:
@@ -112,7 +123,8 @@ def _result(
     plan, found = outcome.findings.plan, outcome.found
     measured = outcome.findings.measurements if request.statistics else None
     files = {file.name: str(file) for file in outcome.files}
-    warnings = [*outcome.warnings, *_cut_off(measured or {})]
+    textures = outcome.findings.radiomics
+    warnings = [*outcome.warnings, *_cut_off(measured or {}), *radiomics_warnings(textures)]
     if session.store.demonstration:
         warnings.insert(0, DEMONSTRATION)
     return TotalSegmentatorResult(
@@ -124,6 +136,9 @@ def _result(
         statistics_csv=files.pop(STATISTICS_CSV, None),
         statistics_grid=plan.measured_on if request.statistics else None,
         statistics=_statistics(arguments, measured),
+        radiomics=features_by_structure(textures),
+        radiomics_file=files.pop(RADIOMICS_FILE, None),
+        radiomics_settings=None if textures is None else dict(textures.settings),
         segmentation_files=list(files.values()),
         task_info=_task_info(outcome),
         found=list(found),
