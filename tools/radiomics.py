@@ -27,7 +27,7 @@ def radiomics_warnings(found: Radiomics | None) -> list[str]:
     told = []
     if failed:
         told.append(
-            f"{len(failed)} structures have no radiomics features: {', '.join(failed)}. Their "
+            f"No radiomics features of {len(failed)} structures: {', '.join(failed)}. Their "
             "entries say why."
         )
     if len(found.structures) > MOST:

@@ -91,10 +91,7 @@ def test_cut_off_structures_are_named_and_their_numbers_withheld(call, session):
         assert entry.volume_mm3 > 0
 
 
-NOT_DEFAULT = {
-    "output_type": "dicom",
-    "radiomics": True,
-}
+NOT_DEFAULT = {"output_type": "dicom"}
 
 
 @pytest.mark.parametrize("name", NOT_BUILT)
