@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk  # noqa: N813 (its own name for itself)
 
 PACKAGE = "pyradiomics-bhklab>=3.1.4,<4"  # pyradiomics 3.1 with its packaging repaired
-TRIED = ((3, 11), (3, 12), (3, 13))  # the Pythons that it was built and run with
+TRIED = ((3, 11), (3, 12), (3, 13))  # Pythons that built it and gave its baseline
 BIN_WIDTH = 25  # pyradiomics' own default, which its list of settings leaves out
 LARGEST_MATRIX = 2**32  # bytes; beyond it one matrix would take the machine's memory
 ANGLES = 13  # directions to a voxel's neighbours, each with a co-occurrence matrix

@@ -1,11 +1,18 @@
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
-from totalseg_mcp.engine.measure.extraction import extraction, how_to_install
+from totalseg_mcp.engine.measure.extraction import PACKAGE, extraction, how_to_install
 
 ignore_pykwalify = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+
+def test_the_package_that_is_named_is_the_one_that_the_extra_installs():
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text("utf-8"))
+    assert project["project"]["optional-dependencies"]["radiomics"] == [PACKAGE]
 
 
 def test_without_pyradiomics_the_command_that_installs_it_is_named(monkeypatch):
