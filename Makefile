@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+NO_RADIOMICS := pyradiomics could not be built (is there a C compiler?): all but radiomics works.
 
 .PHONY: demo test check parity recordings install
 
@@ -19,6 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools wheel
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt pyradiomics-bhklab || echo "$(NO_RADIOMICS)"
 	touch $@
 
 demo: $(INSTALLED)

@@ -12,8 +12,10 @@ from totalseg_mcp.engine.files.masks import write_labels, write_mask, write_mask
 from totalseg_mcp.engine.files.origin import INSTEAD, Origin, made_up, origin
 from totalseg_mcp.engine.files.planes import Planes, fitting, planes
 from totalseg_mcp.engine.files.provenance import Provenance
+from totalseg_mcp.engine.files.radiomics import write_radiomics
 from totalseg_mcp.engine.files.statistics import write_statistics, write_table
 from totalseg_mcp.engine.image.derived import DERIVED
+from totalseg_mcp.engine.measure.radiomics import Radiomics
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.plan import Plan
 from totalseg_mcp.engine.preview import preview
@@ -27,6 +29,7 @@ LABELS_FILE = "segmentation.nii.gz"
 KEY_FILE = "segmentation.json"
 STATISTICS_FILE = "statistics.json"
 STATISTICS_CSV = "statistics.csv"
+RADIOMICS_FILE = "radiomics.json"
 PREVIEW_FILE = "preview.png"
 
 
@@ -56,6 +59,8 @@ class Findings:
         there = {name for name, n in zip(self.labels.names, counts[1:], strict=True) if n}
         wanted = sorted(self.plan.wanted, key=self.labels.names.index)
         return tuple(name for name in wanted if name in there) or tuple(wanted)
+
+    radiomics: Radiomics | None = None  # where it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,11 @@ def _write_statistics(findings: Findings, folder: Path) -> None:
     write_table(findings.measurements, folder / STATISTICS_CSV)
 
 
+def _write_radiomics(findings: Findings, folder: Path) -> None:
+    if findings.radiomics is not None:
+        write_radiomics(findings.radiomics, folder / RADIOMICS_FILE)
+
+
 def _write_preview(findings: Findings, folder: Path) -> None:
     modality = task_named(findings.plan.task).modality
     picture = preview(findings.scan.volume, findings.labels, modality)
@@ -183,6 +193,9 @@ PRODUCTS: Mapping[str, Product] = {
         lambda request: request.statistics,
         lambda plan: (STATISTICS_FILE, STATISTICS_CSV),
         _write_statistics,
+    ),
+    "radiomics": Product(
+        lambda request: request.radiomics, lambda plan: (RADIOMICS_FILE,), _write_radiomics
     ),
     "preview": Product(
         lambda request: request.preview, lambda plan: (PREVIEW_FILE,), _write_preview

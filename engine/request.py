@@ -27,6 +27,8 @@ class Request:
     multilabel: bool = False  # one NIfTI file for all masks
     statistics: bool = False
     include_incomplete: bool = False
+    radiomics: bool = False
+    radiomics_parameters: Path | None = None  # None: pyradiomics' defaults
     preview: bool = False
     crop_path: Path | None = None  # a mask of where to look, or a folder of masks
     saving_threads: int = 1

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +11,14 @@ import numpy as np
 from totalseg_mcp.engine.cautions import cautions
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.landmarks import read_landmarks
-from totalseg_mcp.engine.files.nifti import header_of
 from totalseg_mcp.engine.files.outputs import check, staged
-from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.landmarks import Landmarks
-from totalseg_mcp.engine.measure.statistics import Measurement, statistics
+from totalseg_mcp.engine.measuring import features_asked, measure
 from totalseg_mcp.engine.plan import Plan, plan
 from totalseg_mcp.engine.products import Findings, asked, file_names, suited
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
-from totalseg_mcp.engine.segment import Segmented, segment
+from totalseg_mcp.engine.segment import Networks, segment
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.suitability import Suitability, suitability
 from totalseg_mcp.engine.supply import deliver, ordered, terms
@@ -65,6 +63,7 @@ def run(request: Request, session: Session) -> Outcome:
     began, reads = time.perf_counter(), session.weight_reads
     chosen = plan(request.options)
     leftovers = check(request.folder, file_names(request, chosen))
+    features = features_asked(request)
     with clocked() as seconds, noted() as notes:
         with stage("read", 0.0, 0.04):
             scan = read(request.input_path, session.reach)
@@ -75,14 +74,10 @@ def run(request: Request, session: Session) -> Outcome:
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
             given = _landmarks(request, chosen, scan, session)
-            segmented = segment(
-                scan.volume, chosen, lambda model: _network(model, session, device), given
-            )
+            segmented = segment(scan.volume, chosen, _networks(session, device), given)
         with stage("measure", 0.85, 0.88):
-            findings = replace(
-                _findings(request, chosen, scan, segmented),
-                demonstration=session.store.demonstration,
-            )
+            demonstration = session.store.demonstration
+            findings = measure(request, chosen, scan, segmented, features, demonstration)
         with stage("write", 0.88, 1.0):
             files = _write(request, findings)
     seconds["total"] = time.perf_counter() - began
@@ -112,9 +107,12 @@ def _device(name: str) -> "tuple[torch.device, str | None]":
     return choose_device(name)
 
 
-def _network(model: Model, session: Session, device: "torch.device") -> "Network":
-    with stage("load weights", 0.0, 0.0):
-        return session.network(model, device)
+def _networks(session: Session, device: "torch.device") -> Networks:
+    def network(model: Model) -> "Network":
+        with stage("load weights", 0.0, 0.0):
+            return session.network(model, device)
+
+    return network
 
 
 def _landmarks(request: Request, chosen: Plan, scan: Scan, session: Session) -> Landmarks | None:
@@ -124,21 +122,6 @@ def _landmarks(request: Request, chosen: Plan, scan: Scan, session: Session) -> 
     keep = chosen.region.keep.to if chosen.region.keep else ()
     grid = scan.volume.grid
     return read_landmarks(request.crop_path, chosen.region.to, keep, grid, session.reach)
-
-
-def _findings(request: Request, chosen: Plan, scan: Scan, segmented: Segmented) -> Findings:
-    """The labels, and what was measured on the grid that TotalSegmentator measures on."""
-    if chosen.lowres:  # the labels are on the model's grid, in the scan's order of axes
-        image = reorient(segmented.model_image, scan.volume.grid.axcodes)
-        scan = replace(scan, volume=image, header=header_of(image.grid))
-    labels, image = segmented.labels, scan.volume
-    if chosen.measured_on == "model" and not chosen.lowres:
-        labels, image = segmented.model_labels, segmented.model_image
-    measured: dict[str, Measurement] = {}
-    if request.statistics:
-        measured = statistics(labels, image, request.include_incomplete)
-    wanted = {name: measured[name] for name in chosen.wanted if name in measured}
-    return Findings(chosen, scan, segmented.labels, wanted, request.saving_threads)
 
 
 def _write(request: Request, findings: Findings) -> tuple[Path, ...]:

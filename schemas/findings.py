@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class StructureDetail(BaseModel):
@@ -45,6 +45,17 @@ class StructureStatistics(BaseModel):
         StructureDetail | None,
         Field(description="Null unless asked for by statistics_extra; always in the file."),
     ] = None
+
+
+RadiomicsFeatures = dict[str, float | None]  # null: not defined, or not computable
+
+
+class RadiomicsError(BaseModel):
+    """Why a structure that was found has no features."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    error: str
 
 
 class TaskInfo(BaseModel):

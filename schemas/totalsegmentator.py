@@ -1,6 +1,6 @@
 """Arguments and result of the `totalsegmentator` tool, name for name as documented."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -9,13 +9,13 @@ from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
     ModelUsed,
+    RadiomicsError,
+    RadiomicsFeatures,
     StructureStatistics,
     TaskInfo,
     Timings,
 )
 from totalseg_mcp.schemas.result import Result
-
-LATER = " Not available in this version: leave it out."
 
 EXCLUSIVE = (
     ("fast", "fastest"),
@@ -94,8 +94,16 @@ class Arguments(BaseModel):
         bool, Field(description="Measure volume (mm³) and mean intensity of each structure.")
     ] = False
     radiomics: Annotated[
-        bool, Field(description="Calculate radiomics features (requires pyradiomics)." + LATER)
+        bool,
+        Field(description="Radiomics features of each structure (needs pyradiomics installed)."),
     ] = False
+    radiomics_parameters: Annotated[
+        str | None,
+        Field(
+            description="Absolute path of a parameter file of pyradiomics (YAML or JSON), for "
+            "other features, filters or settings than its defaults; with radiomics."
+        ),
+    ] = None
     stats_include_incomplete: Annotated[
         bool,
         Field(description="Measure also structures that the image's border cuts off (marked)."),
@@ -158,6 +166,8 @@ class Arguments(BaseModel):
         for one, other in EXCLUSIVE:
             if getattr(self, one) and getattr(self, other):
                 raise ValueError(f"{one} and {other} exclude each other: give one of them.")
+        if self.radiomics_parameters and not self.radiomics:
+            raise ValueError("radiomics_parameters needs radiomics=true; give both or neither.")
         return self
 
 
@@ -190,7 +200,20 @@ class TotalSegmentatorResult(Result):
         Literal["scan", "model"] | None,
         Field(description="Measured on the scan's grid or, with fast, on the model's 3 mm grid."),
     ]
-    radiomics: Annotated[None, Field(description="Not available yet: always null.")] = None
+    radiomics: Annotated[
+        dict[str, RadiomicsFeatures | RadiomicsError] | None,
+        Field(
+            description="By structure, by pyradiomics' names, or an error; null if not asked for "
+            "or of more than 10 structures: see radiomics_file."
+        ),
+    ] = None
+    radiomics_file: Annotated[
+        str | None, Field(description="Absolute path of radiomics.json: settings, all structures.")
+    ] = None
+    radiomics_settings: Annotated[
+        dict[str, Any] | None,
+        Field(description="Version, image types, feature classes and settings of pyradiomics."),
+    ] = None
     task_info: Annotated[TaskInfo, Field(description="Task, modality and resolution.")]
     found: Annotated[list[str], Field(description="Structures with at least one voxel.")]
     not_found: Annotated[list[str], Field(description="Structures looked for without success.")]

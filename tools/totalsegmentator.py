@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.options import Options, Restoration
 from totalseg_mcp.engine.products import (
     KEY_FILE,
     PREVIEW_FILE,
+    RADIOMICS_FILE,
     STATISTICS_CSV,
     STATISTICS_FILE,
 )
@@ -29,10 +29,9 @@ from totalseg_mcp.schemas.findings import (
     Timings,
 )
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
+from totalseg_mcp.tools.radiomics import features_by_structure, radiomics_warnings
 from totalseg_mcp.tools.tool import Tool
 
-# Documented parameters that this version cannot honour; any value but the default is refused.
-NOT_BUILT = ("radiomics",)
 DEMONSTRATION = (
     "These results come from demonstration weights, trained on synthetic phantoms only: they "
     "show how the tool works and say nothing about a patient."
@@ -44,13 +43,12 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
 
     Reads a NIfTI file or a folder of DICOM slices; writes a mask per structure (or one
     label map, or DICOM SEG, DICOM RTSTRUCT or 3D Slicer's NRRD: output_type), and on request
-    statistics.json and preview.png, into output_dir. The result
-    names the files and says which structures were found, which were cut off by the image's
-    border (their numbers are null, not zero), and what was measured. The default works at
-    1.5 mm with several models; fast (3 mm) and fastest (6 mm) use one model on fewer voxels,
-    and roi_subset limits the work to what you need. For research, not for medical use.
+    statistics.json, radiomics.json and preview.png, into output_dir. The result names the
+    files and says which structures were found, which were cut off by the image's border
+    (their numbers are null, not zero), and what was measured. The default works at 1.5 mm
+    with several models; fast (3 mm) and fastest (6 mm) use one model on fewer voxels, and
+    roi_subset limits the work to what you need. For research, not for medical use.
     """
-    _refuse_not_built(arguments)
     request = Request(
         input_path=session.reach.reading(Path(arguments.input_path)),
         folder=session.reach.writing(Path(arguments.output_dir)),
@@ -62,6 +60,8 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         multilabel=arguments.multilabel,
         statistics=arguments.statistics,
         include_incomplete=arguments.stats_include_incomplete,
+        radiomics=arguments.radiomics,
+        radiomics_parameters=_parameters(arguments, session),
         preview=arguments.preview,
         licence=arguments.license_number,
         crop_path=session.reach.reading(Path(arguments.crop_path)) if arguments.crop_path else None,
@@ -70,17 +70,9 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
     return _result(arguments, request, run_job(request, session), session)
 
 
-def _refuse_not_built(arguments: Arguments) -> None:
-    given = [
-        name
-        for name in NOT_BUILT
-        if getattr(arguments, name) != Arguments.model_fields[name].default
-    ]
-    if given:
-        raise NotReadyError(
-            f"Not available in this version of totalseg-mcp: {', '.join(given)}. "
-            "Leave out what is not available; nothing was done."
-        )
+def _parameters(arguments: Arguments, session: Session) -> Path | None:
+    file = arguments.radiomics_parameters
+    return session.reach.reading(Path(file)) if file else None
 
 
 def _options(arguments: Arguments) -> Options:
@@ -116,7 +108,8 @@ def _result(
     plan, found = outcome.findings.plan, outcome.found
     measured = outcome.findings.measurements if request.statistics else None
     files = {file.name: str(file) for file in outcome.files}
-    warnings = [*outcome.warnings, *_cut_off(measured or {})]
+    textures = outcome.findings.radiomics
+    warnings = [*outcome.warnings, *_cut_off(measured or {}), *radiomics_warnings(textures)]
     if session.store.demonstration:
         warnings.insert(0, DEMONSTRATION)
     return TotalSegmentatorResult(
@@ -129,6 +122,9 @@ def _result(
         statistics_csv=files.pop(STATISTICS_CSV, None),
         statistics_grid=plan.measured_on if request.statistics else None,
         statistics=_statistics(arguments, measured),
+        radiomics=features_by_structure(textures),
+        radiomics_file=files.pop(RADIOMICS_FILE, None),
+        radiomics_settings=None if textures is None else dict(textures.settings),
         segmentation_files=list(files.values()),
         task_info=_task_info(outcome),
         found=list(found),

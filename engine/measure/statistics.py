@@ -63,14 +63,14 @@ def statistics(labels: Labels, image: Volume, include_incomplete: bool) -> dict[
     """
     if labels.grid.shape != image.grid.shape:
         raise ValueError(f"labels are {labels.grid.shape} but the image is {image.grid.shape}")
-    cut, touched = _cut(image.data), _touched(labels)
+    cut, sides = _cut(image.data), touched(labels)
     found = dict.fromkeys(labels.names, ABSENT)
     boxes = find_objects(labels.data, max_label=len(labels.names))
     there = [(number, box) for number, box in enumerate(boxes, start=1) if box is not None]
     for number, box in track(there, "structure"):
         inside = labels.data[box] == number
         values = cut(image.data[box][inside])
-        touches = tuple(side for side, near in touched.items() if near[number])
+        touches = tuple(side for side, near in sides.items() if near[number])
         shown = include_incomplete or not touches
         found[labels.names[number - 1]] = Measurement(
             present=True,
@@ -91,8 +91,8 @@ def _cut(values: NDArray[Any]) -> Cut:
     return np.asarray if as_they_are else np.trunc
 
 
-def _touched(labels: Labels) -> dict[str, NDArray[np.bool_]]:
-    """By side of the patient: which labels come near that face of the image."""
+def touched(labels: Labels) -> dict[str, NDArray[np.bool_]]:
+    """By side of the patient: which label numbers come within 3 voxels of that face."""
     near: dict[str, NDArray[np.bool_]] = {}
     for axis, letter in enumerate(labels.grid.axcodes):
         planes = np.moveaxis(labels.data, axis, 0)

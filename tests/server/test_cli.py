@@ -10,7 +10,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from totalseg_mcp.server.cli import main
 
-HEAVY = ("torch", "nnunetv2", "SimpleITK", "highdicom", "skimage")
+HEAVY = ("torch", "nnunetv2", "SimpleITK", "highdicom", "skimage", "radiomics")
 
 
 @pytest.mark.anyio

@@ -10,7 +10,7 @@ from totalseg_mcp.engine.errors import MissingWeightsError, NotReadyError, OutOf
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.tasks import labels
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
-from totalseg_mcp.tools.totalsegmentator import NOT_BUILT, run
+from totalseg_mcp.tools.totalsegmentator import run
 
 
 @pytest.fixture
@@ -89,18 +89,6 @@ def test_cut_off_structures_are_named_and_their_numbers_withheld(call, session):
         assert entry.lower_bound
         assert entry.volume_mm3 is not None
         assert entry.volume_mm3 > 0
-
-
-NOT_DEFAULT = {
-    "radiomics": True,
-}
-
-
-@pytest.mark.parametrize("name", NOT_BUILT)
-def test_a_parameter_that_is_not_built_is_refused_by_name(call, session, name, tmp_path):
-    with pytest.raises(NotReadyError, match=f": {name}\\."):
-        run(call(**{name: NOT_DEFAULT[name]}), session)
-    assert not (tmp_path / "out").exists()
 
 
 def test_quiet_and_verbose_decide_how_much_is_logged(call, session):
