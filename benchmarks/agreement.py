@@ -65,9 +65,14 @@ def same_array(ours: Path, reference: Path) -> None:
         raise DisagreementError(f"the resampled arrays: {one.dtype}, {other.dtype}")
 
 
+def _image(path: Path) -> Nifti1Image:
+    image: Nifti1Image = Nifti1Image.from_filename(path)
+    return image
+
+
 def _voxels(path: Path) -> bytes:
     """The values of a mask, as they are stored; one byte each."""
-    shape = Nifti1Image.from_filename(path).shape
+    shape = _image(path).shape
     content: bytes = isal_zlib.decompress(path.read_bytes(), wbits=GZIP)
     return content[-math.prod(shape) :]
 

@@ -35,6 +35,7 @@ def make_inputs(folder: Path) -> None:
 
 def make_models(folder: Path) -> None:
     """The stand-in for the 3 mm model of `total`: a tiny random network."""
+    shutil.rmtree(folder, ignore_errors=True)
     for dataset in task_named("total").models["fast"]:
         make_stand_in(folder, dataset)
 

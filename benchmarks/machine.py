@@ -8,7 +8,7 @@ from totalseg_mcp.engine.threads import processors
 
 # Instruction sets that numpy, torch, isal and their like choose their code by.
 TELLING = ("sse4_2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "neon")
-PATIENCE_S = 180.0
+PATIENCE_S = 120.0
 PAUSE_S = 10.0
 
 
@@ -32,7 +32,7 @@ def load() -> float:
 
 
 def wait_for_quiet(most: float) -> None:
-    """Wait until the load is `most` or less, for at most three minutes."""
+    """Wait until the load is `most` or less, for at most two minutes."""
     deadline = time.monotonic() + PATIENCE_S
     while load() > most and time.monotonic() < deadline:
         time.sleep(PAUSE_S)

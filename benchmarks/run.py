@@ -1,8 +1,8 @@
 """Measuring this engine and TotalSegmentator 2.18.0 in turn: `make benchmarks`.
 
 Installs the reference program in an environment of its own, unless `--reference PYTHON` names the
-interpreter of one; makes the inputs; runs every contest; writes results.md. It takes about half an
-hour on a quiet machine. With `--work DIR` the environment and the inputs stay for the next time.
+interpreter of one; makes the inputs; runs every contest; writes results.md after each. It takes about half
+an hour on a quiet machine. With `--work DIR` the environment and the inputs stay for the next time.
 """
 
 import argparse
@@ -36,20 +36,18 @@ def main() -> None:
         inputs = work / "inputs"
         make_inputs(inputs)
         sides = both_sides(asked.reference or environment(work / "environment"), work)
-        quiet = partial(wait_for_quiet, asked.most_load)
-        results = []
-        for contest in asked.only or CONTESTS:
-            results.append(race(CONTESTS[contest], sides, inputs, quiet))
-            sys.stderr.write(f"{contest}: {results[-1].ratio:.2f}\n")
         about = {
             "machine": description(),
             "threads": THREADS,
             "inputs": INPUTS.format(*SHAPE, *SPACING_MM, structures(inputs)),
         }
-        asked.results.write_text(
-            page(results, (versions(sides[0], work), versions(sides[1], work)), **about),
-            encoding="utf-8",
-        )
+        installed = versions(sides[0], work), versions(sides[1], work)
+        results = []
+        for contest in asked.only or CONTESTS:
+            quiet = partial(wait_for_quiet, asked.most_load)
+            results.append(race(CONTESTS[contest], sides, inputs, quiet))
+            sys.stderr.write(f"{contest}: {results[-1].ratio:.2f}\n")
+            asked.results.write_text(page(results, installed, **about), encoding="utf-8")
 
 
 def arguments() -> argparse.Namespace:
@@ -60,7 +58,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=RESULTS, help="the page to write")
     parser.add_argument("--only", nargs="+", choices=CONTESTS, metavar="NAME")
     parser.add_argument(
-        "--most-load", type=float, default=4.0, help="wait (up to 3 minutes a run) while it is more"
+        "--most-load", type=float, default=4.0, help="wait (up to 2 minutes a run) while it is more"
     )
     return parser.parse_args()
 

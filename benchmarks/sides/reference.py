@@ -15,10 +15,10 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from job import LABELS, MODEL_LABELS, MODEL_MM, SCAN, SMALL_SCAN, Job, Stopwatch, main
+from nibabel.nifti1 import Nifti1Image as Image
 from numpy.typing import NDArray
 
 TASK = "total"
-Image = nib.Nifti1Image
 
 
 def statistics(options: dict[str, bool], inputs: Path, out: Path, watch: Stopwatch) -> None:
@@ -36,10 +36,10 @@ def masks(processes: int, inputs: Path, out: Path, watch: Stopwatch) -> None:
     from totalsegmentator.map_to_binary import class_map
     from totalsegmentator.nnunet import save_segmentation_nifti
 
-    header = nib.load(inputs / SCAN).header.copy()
+    header = Image.from_filename(inputs / SCAN).header.copy()
     header.set_data_dtype(np.uint8)
     labels = np.ascontiguousarray(values(inputs / LABELS))
-    image = Image(labels, nib.load(inputs / SCAN).affine)
+    image = Image(labels, Image.from_filename(inputs / SCAN).affine)
     with watch.running(), tempfile.TemporaryDirectory(dir=out) as name:
         if processes == 1:
             for number, structure in class_map[TASK].items():
@@ -71,7 +71,7 @@ def resample_out(inputs: Path, out: Path, watch: Stopwatch) -> None:
     """The labels on the model's grid to the big scan's."""
     from totalsegmentator.resampling import change_spacing
 
-    scan, labels = nib.load(inputs / SCAN), in_memory(inputs / MODEL_LABELS)
+    scan, labels = Image.from_filename(inputs / SCAN), in_memory(inputs / MODEL_LABELS)
     options: dict[str, Any] = {"order": 0, "dtype": np.uint8, "nr_cpus": 1}
     with watch.running():
         image = change_spacing(
@@ -100,13 +100,13 @@ def second_call(inputs: Path, out: Path, watch: Stopwatch) -> None:
 
 def in_memory(path: Path) -> Image:
     """An image whose values need not be read any more."""
-    image = nib.load(path)
+    image = Image.from_filename(path)
     return Image(values(path), image.affine, image.header)
 
 
 def values(path: Path) -> NDArray[Any]:
     """As stored: in Fortran order."""
-    return np.array(nib.load(path).dataobj, order="F")
+    return np.array(np.asarray(Image.from_filename(path).dataobj), order="F")
 
 
 JOBS: dict[str, Job] = {
