@@ -3,13 +3,14 @@
 # make check                      style, types, layers, packaging
 # make parity                     compare with the recorded reference runs; writes docs/parity.md
 # make recordings                 record the reference program anew (installs it beside; an hour)
+# make benchmarks                 time both programs in turn; writes benchmarks/results.md
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check parity recordings install
+.PHONY: demo test check parity recordings benchmarks install
 
 install: $(INSTALLED)
 
@@ -39,3 +40,7 @@ parity: $(INSTALLED)
 
 recordings: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m parity.record
+
+# REFERENCE=/path/to/python uses an environment that has TotalSegmentator 2.18.0 already.
+benchmarks: $(INSTALLED)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.run $(if $(REFERENCE),--reference $(REFERENCE))

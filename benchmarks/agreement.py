@@ -20,6 +20,9 @@ GZIP = 16 + zlib.MAX_WBITS
 COUNTERPARTS: Mapping[str, str] = {
     "volume": "volume_mm3",
     "intensity": "mean_intensity",
+    "intensity_std": "std_intensity",
+    "intensity_min": "min_intensity",
+    "intensity_max": "max_intensity",
     "n_voxels": "voxels",
     "centroid_vox": "centroid_voxel",
     "bbox_vox": "first_voxel",

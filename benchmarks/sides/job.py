@@ -36,14 +36,7 @@ class Seconds:
 
 
 class Stopwatch:
-    """Times one block of a job; reading the inputs and importing lie outside of it.
-
-    >>> watch = Stopwatch()
-    >>> with watch.running():
-    ...     pass
-    >>> watch.seconds.wall < 1
-    True
-    """
+    """Times one block of a job; reading the inputs and importing lie outside of it."""
 
     def __init__(self) -> None:
         self.seconds = Seconds(0.0, 0.0)
