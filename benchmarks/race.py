@@ -15,6 +15,12 @@ from benchmarks.contests import Contest
 from benchmarks.machine import load
 from benchmarks.sides.job import SECONDS, Seconds
 
+MOST_SAID = 2000  # characters
+
+
+class FailedError(Exception):
+    """A program did not come to an end; the text is the end of what it said."""
+
 
 @dataclass(frozen=True)
 class Side:
@@ -28,20 +34,19 @@ class Side:
         """Do `job`; the seconds of the whole process.
 
         Raises:
-            CalledProcessError: it failed; the log in `out` says why.
+            FailedError: it failed.
         """
         out.mkdir()
         command = [str(self.python), str(self.script), job, str(inputs), str(out)]
         wall, cpu = time.perf_counter(), _cpu_of_children()
         with (out / "log.txt").open("w") as log:
-            subprocess.run(
-                command,
-                check=True,
-                env=os.environ | self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
-        return Seconds(time.perf_counter() - wall, _cpu_of_children() - cpu)
+            environment = os.environ | self.environment
+            ended = subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        took = Seconds(time.perf_counter() - wall, _cpu_of_children() - cpu)
+        if ended.returncode:
+            said = (out / "log.txt").read_text(errors="replace")
+            raise FailedError(f"{self.script.stem}, {job!r}: {said[-MOST_SAID:]}")
+        return took
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def race(
 
     Raises:
         DisagreementError: they did not come to the same in the first round.
-        CalledProcessError: one of them failed.
+        FailedError: one of them failed.
     """
     times: tuple[list[Seconds], list[Seconds]] = ([], [])
     loads: list[tuple[float, float]] = []

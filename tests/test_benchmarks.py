@@ -12,7 +12,7 @@ import pytest
 from benchmarks.agreement import DisagreementError, same_array, same_masks, same_statistics
 from benchmarks.contests import CONTESTS, Contest
 from benchmarks.machine import flags
-from benchmarks.race import Result, Side, median, race
+from benchmarks.race import FailedError, Result, Side, median, race
 from benchmarks.report import verdict
 from benchmarks.sides.job import Seconds
 from totalseg_mcp.engine.files.statistics import write_statistics
@@ -154,6 +154,13 @@ def test_a_race_whose_sides_differ_has_no_result(tmp_path):
 
     with pytest.raises(DisagreementError, match="ab"):
         raced(tmp_path, differ)
+
+
+def test_a_program_that_fails_says_why(tmp_path):
+    script = tmp_path / "broken.py"
+    script.write_text("raise SystemExit('no such model')")
+    with pytest.raises(FailedError, match="broken, 'job': no such model"):
+        Side(Path(sys.executable), script, {}).run("job", tmp_path, tmp_path / "out")
 
 
 def test_the_median_does_not_mind_one_slow_round():
