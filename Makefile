@@ -3,6 +3,7 @@
 # make check                      style, types, layers, packaging
 # make parity                     compare with the recorded reference runs; writes docs/parity.md
 # make recordings                 record the reference program anew (installs it beside; an hour)
+# make benchmarks                 time both programs in turn; writes benchmarks/results.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NO_RADIOMICS := pyradiomics could not be built (is there a C compiler?): all but radiomics works.
 
-.PHONY: demo test check parity recordings install
+.PHONY: demo test check parity recordings benchmarks install
 
 install: $(INSTALLED)
 
@@ -41,3 +42,7 @@ parity: $(INSTALLED)
 
 recordings: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m parity.record
+
+# REFERENCE=/path/to/python uses an environment that has TotalSegmentator 2.18.0 already.
+benchmarks: $(INSTALLED)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.run $(if $(REFERENCE),--reference $(REFERENCE))
