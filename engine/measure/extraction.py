@@ -17,6 +17,7 @@ import numpy as np
 
 from totalseg_mcp.engine.errors import BadRequestError, NotReadyError
 from totalseg_mcp.engine.image.itk import to_itk
+from totalseg_mcp.engine.measure.mesh import let_threads_go_on
 from totalseg_mcp.engine.volume import Volume
 from totalseg_mcp.engine.watch import allow_stop
 
@@ -149,8 +150,11 @@ def _check(extractor: Any) -> None:  # noqa: ANN401 (pyradiomics has no types)
 @cache
 def _stoppable() -> type:
     """The extractor of pyradiomics, made to stop between classes of features when told to."""
+    import radiomics
     import SimpleITK as sitk  # noqa: N813 (its own name for itself)
     from radiomics.featureextractor import RadiomicsFeatureExtractor
+
+    let_threads_go_on(radiomics)
 
     class Stoppable(RadiomicsFeatureExtractor):  # type: ignore[misc] # pyradiomics has no types
         def computeFeatures(  # noqa: N802 (pyradiomics' name)

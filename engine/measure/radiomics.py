@@ -18,7 +18,7 @@ Features = Mapping[str, float | None]  # None: not defined for this structure
 # What pyradiomics and ITK raise about a structure that they cannot measure.
 FAILURES = (ArithmeticError, AssertionError, LookupError, MemoryError, RuntimeError, ValueError)
 SPLINE = 20  # voxels; so far off, a cubic B-spline weighs a value with less than 1e-11
-LARGEST = 2**28  # voxels of a resampled box; beyond, a parameter is wrong by a factor
+LARGEST = 200_000_000  # voxels of a box; pyradiomics counts 9 values a voxel in 32 bits
 CUT_OFF = (
     "cut off by the image's border on the side {sides}: the features of a part are not those of "
     "the whole. stats_include_incomplete=true computes them nevertheless."
@@ -92,15 +92,15 @@ def surroundings(tight: Box, grid: Grid, setting: Mapping[str, Any]) -> Box:
     where a new voxel does too, so that the features are those of the whole image.
 
     Raises:
-        ValueError: the resampled box would have more voxels than any structure has.
+        ValueError: the box, resampled if it is, has more voxels than pyradiomics can take.
     """
     spacing = np.array(grid.spacing_mm)
     new = _new_spacing(tight, spacing, setting)
     padding = np.ceil(setting["padDistance"] * new / spacing).astype(int)
+    _check_size(np.array(tight.shape) * spacing / new + 2 * setting["padDistance"])
     if np.allclose(new, spacing):  # pyradiomics does not resample either
         start = np.maximum(np.array(tight.start) - padding, 0)
     else:
-        _check_size(np.array(tight.shape) * spacing / new + 2 * setting["padDistance"])
         padding += SPLINE
         corner = np.array(tight.start) - padding
         start = np.array([_aligned(*axis) for axis in zip(corner, spacing / new, strict=True)])
@@ -134,6 +134,6 @@ def _check_size(shape: np.ndarray[Any, Any]) -> None:
     voxels = float(np.prod(shape))
     if voxels > LARGEST:
         raise ValueError(
-            f"resampling would make {voxels:.3g} voxels of it; set larger edges in "
-            "resampledPixelSpacing (mm)"
+            f"its box has {voxels:.3g} voxels, and more than {LARGEST:.3g} are too many; set "
+            "larger edges in resampledPixelSpacing (mm) of radiomics_parameters"
         )
