@@ -31,6 +31,13 @@ def _mean(values: Values) -> Values:
     return total / np.float64(values.shape[DEPTH])
 
 
+def _median(values: Values) -> Values:
+    """Of an even number of values the upper one of the two in the middle, as ITK has it."""
+    middle = values.shape[DEPTH] // 2
+    median: Values = np.partition(values, middle, axis=DEPTH)[:, middle]
+    return median
+
+
 # By the name of the channel in a model's dataset.json.
 PROJECTIONS: Mapping[str, Callable[[Values], Values]] = {
     "max": lambda values: values.max(DEPTH),
@@ -38,7 +45,7 @@ PROJECTIONS: Mapping[str, Callable[[Values], Values]] = {
     "min": lambda values: values.min(DEPTH),
     "mean": _mean,
     "avg": _mean,
-    "median": lambda values: np.median(values, axis=DEPTH),
+    "median": _median,
     "std": lambda values: values.std(DEPTH, dtype=np.float64, ddof=1),
     "first": _first,
     "depth": _first,
