@@ -27,7 +27,7 @@ def command(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
 
 
 def warm(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
-    """`predict` of the Python interface, after a first call on another scan; saving included."""
+    """`predict` of the Python interface after a first call on another scan; without saving."""
     from ts2d.tool import TS2D
 
     at_home(inputs / models)
@@ -36,7 +36,7 @@ def warm(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
         tool.predict(str(inputs / SMALL_SCAN))
         with watch.running():
             result = tool.predict(str(inputs / SCAN))
-            result.save(str(out), name="scan", content="file", targets="segmentation")
+        result.save(str(out), name="scan", content="file", targets="segmentation")
 
 
 def at_home(folder: Path) -> None:

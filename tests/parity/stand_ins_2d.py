@@ -19,10 +19,10 @@ from parity.models_2d import PLAIN, FlatModel, models_2d
 from parity.stand_ins import FEATURES, Head, fill_all
 from torch import nn
 
-from totalseg_mcp.weights.folder import IMPORTED, NETWORK
-
 HEADS = Path(__file__).parent / "recordings" / "heads_2d.npz"
 REVISION = "r001"
+NETWORK = f"{PlainConvUNet.__module__}.{PlainConvUNet.__name__}"
+IMPORTED = ("conv_op", "norm_op", "dropout_op", "nonlin")  # by name, in the plans
 RESAMPLING = {"order_z": 0, "force_separate_z": None}
 # Of the voxels in the training images; made up.
 INTENSITIES = {
