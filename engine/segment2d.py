@@ -31,7 +31,7 @@ class Network2D(Protocol):
 
     def __call__(
         self,
-        prepared: Any,
+        prepared: Any,  # noqa: ANN401 (as above)
         picture: Picture,
         threshold: float,
         mirroring: bool,
