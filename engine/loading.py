@@ -2,7 +2,7 @@
 
 import pickle
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from totalseg_mcp.engine.descriptions import described
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.tasks import Model
+from totalseg_mcp.engine.uninitialised import Uninitialised
 from totalseg_mcp.engine.watch import allow_stop
 from totalseg_mcp.engine.weights import checkpoints
 
@@ -32,35 +33,44 @@ SAFE_GLOBALS: list[Any] = [
 NETWORK_PACKAGE = "dynamic_network_architectures.architectures."
 PARTS_PACKAGE = "torch.nn."
 
+Read = Callable[[Path], dict[str, torch.Tensor]]  # from a checkpoint to its tensors
 
-def load(folder: Path, model: Model, device: torch.device) -> Network:
+
+def load(folder: Path, model: Model, device: torch.device, read: Read | None = None) -> Network:
     """The network in `folder` (dataset.json, plans.json, fold_N/checkpoint_final.pth).
+
+    `read` gives the tensors of a checkpoint; without it, `read_weights` does.
 
     Raises:
         NotReadyError: a file cannot be read safely, or does not fit the model.
     """
     plans, configuration, dataset = described(folder, model)
     folds = tuple(
-        module(checkpoint, configuration, dataset, model).to(device).eval()
+        module(checkpoint, configuration, dataset, model, read or read_weights).to(device).eval()
         for checkpoint in checkpoints(folder, model)
     )
     return Network(folds, plans, configuration, dataset, device)
 
 
 def module(
-    checkpoint: Path, configuration: ConfigurationManager, dataset: Mapping[str, Any], model: Model
+    checkpoint: Path,
+    configuration: ConfigurationManager,
+    dataset: Mapping[str, Any],
+    model: Model,
+    read: Read,
 ) -> torch.nn.Module:
     """The network that the plans describe, with the weights of `checkpoint`."""
     heads = len(model.names) + 1
     try:
-        network: torch.nn.Module = get_network_from_plans(
-            *trusted(configuration),
-            len(dataset["channel_names"]),
-            heads,
-            allow_init=False,
-            deep_supervision=False,
-        )
-        network.load_state_dict(read_weights(checkpoint))
+        with Uninitialised():
+            network: torch.nn.Module = get_network_from_plans(
+                *trusted(configuration),
+                len(dataset["channel_names"]),
+                heads,
+                allow_init=False,
+                deep_supervision=False,
+            )
+        network.load_state_dict(read(checkpoint))
         for layer in network.modules():
             if isinstance(layer, torch.nn.Conv3d):  # a large tile takes many seconds on a CPU
                 layer.register_forward_pre_hook(lambda *_: allow_stop())

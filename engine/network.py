@@ -64,6 +64,16 @@ class Network:
             ) from error
         return self.restored(logits, made, by_class).transpose(2, 1, 0)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the parameters of all folds."""
+        return sum(p.nbytes for module in self.folds for p in module.parameters())
+
+    def rehearse(self) -> None:
+        """Run one tile of zeros, so that the first image is not the one that sets things up."""
+        patch = self.configuration.patch_size
+        self.logits(torch.zeros(len(self.dataset["channel_names"]), *patch), 1.0)
+
     @torch.inference_mode()
     def logits(self, data: torch.Tensor, tile_step: float) -> torch.Tensor:
         """The mean of the folds' outputs, half precision: [class, z, y, x]."""
