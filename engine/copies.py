@@ -7,6 +7,7 @@ file has not been touched; what is lost or damaged is made anew from the checkpo
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,7 @@ def write(file: Path, tensors: Tensors, facts: Mapping[str, str], checkpoint: Pa
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         save_file(stored, draft, told)
+        draft.chmod(stat.S_IMODE(checkpoint.stat().st_mode))  # for all who may read the checkpoint
         if stamp(checkpoint) == facts["stamp"]:
             os.replace(draft, file)
     finally:

@@ -91,6 +91,12 @@ def standard_root(environ: Mapping[str, str]) -> Path:
     return totalsegmentator_home(environ) / "nnunet" / "results"
 
 
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Where copies of checkpoints lie that cannot lie beside the models."""
+    caches = environ.get("XDG_CACHE_HOME")
+    return (Path(caches) if caches else Path.home() / ".cache") / "totalseg-mcp" / "weights"
+
+
 def checkpoints(folder: Path, model: Model) -> list[Path]:
     """The checkpoints that `model` runs with, by fold; every one that is there for "all"."""
     if model.folds == "all":
