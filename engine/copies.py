@@ -11,6 +11,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import torch
 from isal import isal_zlib
@@ -106,7 +107,7 @@ def write(file: Path, tensors: Tensors, facts: Mapping[str, str], checkpoint: Pa
     aliases = json.dumps({name: other for name, other in same.items() if name != other})
     told = {**facts, "aliases": aliases, "checksum": checksum(stored, aliases)}
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft = file.with_name(f".{file.name}.{uuid4().hex}")
     try:
         save_file(stored, draft, told)
         draft.chmod(stat.S_IMODE(checkpoint.stat().st_mode))  # for all who may read the checkpoint

@@ -93,8 +93,13 @@ def standard_root(environ: Mapping[str, str]) -> Path:
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
     """Where copies of checkpoints lie that cannot lie beside the models."""
-    caches = environ.get("XDG_CACHE_HOME")
-    return (Path(caches) if caches else Path.home() / ".cache") / "totalseg-mcp" / "weights"
+    if caches := environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "totalseg-mcp" / "weights"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without one, as in some containers
+        home = Path("/")  # where only root can write; never /tmp, where anybody can
+    return home / ".cache" / "totalseg-mcp" / "weights"
 
 
 def checkpoints(folder: Path, model: Model) -> list[Path]:

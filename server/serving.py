@@ -41,12 +41,12 @@ def session(settings: Settings) -> Session:
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
     return Session(
-        _store(settings.weights),
-        Reach(settings.allow),
-        settings.device,
-        settings.sources,
-        settings.budget,
-        cache_folder(os.environ) if settings.weights_cache else None,
+        store=_store(settings.weights),
+        reach=Reach(settings.allow),
+        device=settings.device,
+        sources=settings.sources,
+        budget=settings.budget,
+        cache=cache_folder(os.environ) if settings.weights_cache else None,
     )
 
 

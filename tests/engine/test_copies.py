@@ -271,3 +271,11 @@ def test_the_cache_is_where_the_desktop_has_its_caches(monkeypatch, tmp_path):
     assert cache_folder({"XDG_CACHE_HOME": "/c"}) == Path("/c/totalseg-mcp/weights")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     assert cache_folder({}) == tmp_path / ".cache" / "totalseg-mcp" / "weights"
+
+
+def test_a_user_without_a_home_has_no_cache_where_others_can_write(monkeypatch):
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert cache_folder({}) == Path("/.cache/totalseg-mcp/weights")

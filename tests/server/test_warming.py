@@ -5,10 +5,12 @@ import logging
 import subprocess
 import sys
 import threading
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
 from model_folder import make_model_folder
+from starlette.applications import Starlette
 
 from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.session import Session
@@ -17,6 +19,7 @@ from totalseg_mcp.engine.weights import CHECKPOINT, Store
 from totalseg_mcp.server import warming
 from totalseg_mcp.server.warming import warm_up
 from totalseg_mcp.server.watching import Lane, run_watched
+from totalseg_mcp.server.web import beside
 
 pytestmark = pytest.mark.anyio
 
@@ -98,13 +101,14 @@ HELLO = {
     },
 }
 READY = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+SERVE = [sys.executable, "-m", "totalseg_mcp", "serve", "--weights=demo", "--device=cpu"]
+SERVE += ["--warm-up=total:fastest"]
 LIST = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
 
 
 def test_a_server_lists_its_tools_before_it_warms_up():
-    command = [sys.executable, "-m", "totalseg_mcp", "serve", "--weights=demo", "--device=cpu"]
     with subprocess.Popen(
-        [*command, "--warm-up=total:fastest"],
+        SERVE,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -122,3 +126,34 @@ def test_a_server_lists_its_tools_before_it_warms_up():
         server.stdin.close()
     assert answers[1]["result"]["tools"]
     assert said[-1].endswith("warmed up models [298] of [298]\n"), said
+
+
+def test_a_server_on_http_warms_up_too():
+    with subprocess.Popen(
+        [*SERVE, "--http=127.0.0.1:0"], stderr=subprocess.PIPE, text=True
+    ) as server:
+        said = next((line for line in server.stderr if "warmed up" in line), "nothing")
+        server.terminate()
+    assert said.endswith("warmed up models [298] of [298]\n")
+
+
+async def test_what_runs_beside_an_application_ends_with_it():
+    said = []
+
+    async def background():
+        said.append("begun")
+        try:
+            await anyio.sleep_forever()
+        finally:
+            said.append("ended")
+
+    @asynccontextmanager
+    async def lifespan(app):
+        said.append("up")
+        yield
+        said.append("down")
+
+    with anyio.fail_after(10):
+        async with beside(lifespan, background)(Starlette()):
+            await anyio.wait_all_tasks_blocked()
+    assert said == ["up", "begun", "ended", "down"]
