@@ -45,8 +45,7 @@ class Copies:
         for file in self.places(checkpoint):
             if file.exists() and (tensors := copied(file, known)) is not None:
                 return tensors
-        digest = sha256(checkpoint)
-        refuse_changed(checkpoint, digest)
+        digest = digest_as_it_came(checkpoint)
         tensors = read_weights(checkpoint)
         if storable(tensors):
             self._write(checkpoint, tensors, {"checkpoint_sha256": digest, "stamp": known})
@@ -133,11 +132,22 @@ def checksum(tensors: Tensors, aliases: str) -> str:
     return f"{crc:08x}"
 
 
-def refuse_changed(checkpoint: Path, digest: str) -> None:
-    """Raises NotReadyError: the model has a receipt, and that has another digest."""
+def digest_as_it_came(checkpoint: Path) -> str:
+    """The SHA-256 of `checkpoint`, which is that in the model's receipt, if it has one.
+
+    Raises:
+        NotReadyError: the receipt has another, or the file cannot be read.
+    """
     folder = checkpoint.parents[1]
-    known = receipt(folder)
     name = checkpoint.relative_to(folder).as_posix()
+    try:
+        digest = sha256(checkpoint)
+    except OSError as error:
+        raise NotReadyError(
+            f"The checkpoint {checkpoint} cannot be read ({error.strerror}). Let the server's user "
+            "read it, or fetch the weights again."
+        ) from error
+    known = receipt(folder)
     if known and known.files and known.files.get(name) != digest:
         came = f"{known.files[name][:16]}… came" if name in known.files else "no such file came"
         raise NotReadyError(
@@ -145,3 +155,4 @@ def refuse_changed(checkpoint: Path, digest: str) -> None:
             f"{digest[:16]}…, and {came}. They are not used. Move {folder} away and fetch the "
             "published ones again."
         )
+    return digest

@@ -227,6 +227,15 @@ def test_a_checkpoint_that_is_not_what_its_receipt_says_is_refused(
     assert not files(tmp_path / "root" / ".totalseg-mcp")
 
 
+def test_a_checkpoint_that_cannot_be_read_is_told(checkpoint, copies, monkeypatch):
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(NotReadyError, match=r"cannot be read \(Permission denied"):
+        copies.read(checkpoint)
+
+
 def test_a_receipt_is_asked_when_the_copy_is_made_and_not_again(checkpoint, copies):
     write_receipt(checkpoint.parents[1], Pin(files=digests(checkpoint.parents[1])))
     copies.read(checkpoint)
