@@ -11,11 +11,15 @@ import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
+from totalseg_mcp.engine.compiled import Compiled, compiled, slide_compiled
+from totalseg_mcp.engine.conversions import conversion, key_of
 from totalseg_mcp.engine.descriptions import described
+from totalseg_mcp.engine.engines import PACKAGE, Cpu, compiles, named
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.tasks import Model
-from totalseg_mcp.engine.watch import allow_stop
+from totalseg_mcp.engine.tracing import Traced, UncompiledError, trace
+from totalseg_mcp.engine.watch import allow_stop, stage
 from totalseg_mcp.engine.weights import checkpoints
 
 # What nnU-Net's checkpoints hold besides tensors and plain values: the numpy scalars of its
@@ -33,18 +37,57 @@ NETWORK_PACKAGE = "dynamic_network_architectures.architectures."
 PARTS_PACKAGE = "torch.nn."
 
 
-def load(folder: Path, model: Model, device: torch.device) -> Network:
+def load(folder: Path, model: Model, device: torch.device, cpu: Cpu = "torch") -> Network:
     """The network in `folder` (dataset.json, plans.json, fold_N/checkpoint_final.pth).
 
+    `cpu` is what computes it where `device` is the CPU. Where OpenVINO cannot, torch does, and the
+    network is degraded.
+
     Raises:
-        NotReadyError: a file cannot be read safely, or does not fit the model.
+        NotReadyError: a file cannot be read safely, or does not fit the model, or `cpu` is not
+            installed.
     """
     plans, configuration, dataset = described(folder, model)
+    degraded = None
+    if device.type == "cpu" and compiles(cpu):
+        try:
+            fast = compiled_folds(folder, model, configuration, dataset)
+            engine = named(PACKAGE)
+            return Network(fast, plans, configuration, dataset, device, slide_compiled, engine)
+        except UncompiledError as error:
+            degraded = (
+                f"OpenVINO cannot run model {model.dataset} ({error}): torch ran it, which is "
+                "slower; the labels are as good."
+            )
     folds = tuple(
         module(checkpoint, configuration, dataset, model).to(device).eval()
         for checkpoint in checkpoints(folder, model)
     )
-    return Network(folds, plans, configuration, dataset, device)
+    return Network(folds, plans, configuration, dataset, device, degraded=degraded)
+
+
+def compiled_folds(
+    folder: Path, model: Model, configuration: ConfigurationManager, dataset: Mapping[str, Any]
+) -> tuple[Compiled, ...]:
+    """The folds of `model` for OpenVINO, converted unless that was done before.
+
+    Raises:
+        UncompiledError: OpenVINO cannot run them.
+    """
+    channels, heads = len(dataset["channel_names"]), len(model.names) + 1
+    stride = np.prod(configuration.pool_op_kernel_sizes, axis=0).tolist()
+
+    def fold(checkpoint: Path) -> Compiled:
+        def convert() -> Traced:
+            with stage(f"convert model {model.dataset} for OpenVINO, once", 0.0, 1.0):
+                return trace(
+                    module(checkpoint, configuration, dataset, model).eval(), channels, stride
+                )
+
+        key = key_of(checkpoint, trusted(configuration), channels, heads)
+        return compiled(conversion(folder, key, convert), configuration.patch_size)
+
+    return tuple(fold(checkpoint) for checkpoint in checkpoints(folder, model))
 
 
 def module(

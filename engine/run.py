@@ -43,6 +43,7 @@ class Outcome:
     weight_reads: int
     device: str
     notes: tuple[str, ...] = ()
+    engine: str | None = None  # what computed the networks; None where none had to run
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -61,6 +62,7 @@ def run(request: Request, session: Session) -> Outcome:
         EngineError: the caller or the operator can put it right; nothing was written.
     """
     began, reads = time.perf_counter(), session.weight_reads
+    ran: list[Network] = []
     chosen = plan(request.options)
     leftovers = check(request.folder, file_names(request, chosen))
     features = features_asked(request)
@@ -74,7 +76,7 @@ def run(request: Request, session: Session) -> Outcome:
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
             given = _landmarks(request, chosen, scan, session)
-            segmented = segment(scan.volume, chosen, _networks(session, device), given)
+            segmented = segment(scan.volume, chosen, _networks(session, device, ran), given)
         with stage("measure", 0.85, 0.88):
             demonstration = session.store.demonstration
             findings = measure(request, chosen, scan, segmented, features, demonstration)
@@ -86,6 +88,7 @@ def run(request: Request, session: Session) -> Outcome:
         *remarks,
         why_not,
         suits.warning,
+        *dict.fromkeys(network.degraded for network in ran),
         *cautions(chosen, segmented, leftovers),
         terms(chosen),
     )
@@ -98,6 +101,7 @@ def run(request: Request, session: Session) -> Outcome:
         weight_reads=session.weight_reads - reads,
         device=str(device),
         notes=tuple(notes),
+        engine=", ".join(dict.fromkeys(network.engine for network in ran)) or None,
     )
 
 
@@ -107,10 +111,13 @@ def _device(name: str) -> "tuple[torch.device, str | None]":
     return choose_device(name)
 
 
-def _networks(session: Session, device: "torch.device") -> Networks:
+def _networks(session: Session, device: "torch.device", ran: "list[Network]") -> Networks:
+    """The session's networks; those that are asked for are added to `ran`."""
+
     def network(model: Model) -> "Network":
         with stage("load weights", 0.0, 0.0):
-            return session.network(model, device)
+            ran.append(session.network(model, device))
+        return ran[-1]
 
     return network
 

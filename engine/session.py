@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.sources import Sources
 from totalseg_mcp.engine.tasks import Model
@@ -27,7 +28,8 @@ class Session:
     """Networks that stay loaded, the weights they come from, and the folders of the jobs.
 
     For one job at a time. `device` is where jobs run that do not name a device; `sources` is
-    where weights that are not in the store may be fetched from.
+    where weights that are not in the store may be fetched from; `cpu` is what computes networks
+    on a CPU.
     `weight_reads` counts the models read from disk since the start.
     """
 
@@ -35,6 +37,7 @@ class Session:
     reach: Reach = field(default_factory=Reach)
     device: str = "gpu"
     sources: Sources = field(default_factory=Sources)
+    cpu: Cpu = "torch"
     weight_reads: int = 0
     _networks: "OrderedDict[tuple[Path, torch.device], Network]" = field(
         default_factory=OrderedDict
@@ -52,7 +55,7 @@ class Session:
         if key not in self._networks:
             from totalseg_mcp.engine.loading import load
 
-            self._networks[key] = load(folder, model, device)
+            self._networks[key] = load(folder, model, device, self.cpu)
             self.weight_reads += 1
         self._networks.move_to_end(key)
         while len(self._networks) > KEPT:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from totalseg_mcp.engine.engines import compiles
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.weights import Store
@@ -17,7 +18,7 @@ def serve(settings: Settings) -> None:
     """Serve all tools until the client leaves (stdin) or a signal comes (HTTP).
 
     Raises:
-        BadSettingsError: As `session`.
+        BadSettingsError, NotReadyError: As `session`.
     """
     server = build(TOOLS, session(settings))
     if settings.http is None:
@@ -31,11 +32,17 @@ def session(settings: Settings) -> Session:
 
     Raises:
         BadSettingsError: When there is no such folder of weights, or no such kind of device.
+        NotReadyError: When OpenVINO was chosen and is not installed.
     """
+    compiles(settings.cpu)
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
     return Session(
-        _store(settings.weights), Reach(settings.allow), settings.device, settings.sources
+        _store(settings.weights),
+        Reach(settings.allow),
+        settings.device,
+        settings.sources,
+        settings.cpu,
     )
 
 

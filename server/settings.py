@@ -6,7 +6,9 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast, get_args
 
+from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.licence import VARIABLE, LicenceNumber
 from totalseg_mcp.engine.sources import LICENSED, RELEASES, Sources, totalsegmentator_home
@@ -46,6 +48,7 @@ class Settings:
     http: Address | None = None  # None: serve on stdin and stdout
     token: str | None = field(default=None, repr=False)
     log_level: str = "info"
+    cpu: Cpu = "auto"  # what computes networks on a CPU
     sources: Sources = field(default_factory=Sources)
 
 
@@ -54,7 +57,7 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
 
     Raises:
         BadSettingsError: When strangers could connect without a token, or an address
-            cannot be read.
+            or another choice cannot be read.
     """
     chosen = Settings(
         weights=arguments.weights or environment.get("TOTALSEG_MCP_WEIGHTS") or None,
@@ -63,6 +66,7 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
         http=address(arguments.http) if arguments.http else None,
         token=environment.get("TOTALSEG_MCP_TOKEN") or None,
         log_level=arguments.log_level,
+        cpu=_cpu(arguments.cpu or environment.get("TOTALSEG_MCP_CPU") or "auto"),
         sources=sources(arguments, environment),
     )
     if chosen.http and not chosen.http.is_loopback and chosen.token is None:
@@ -89,6 +93,13 @@ def sources(arguments: Namespace, environment: Mapping[str, str]) -> Sources:
         number=_licence(environment.get(VARIABLE, "")),
         config=totalsegmentator_home(environment) / "config.json",
     )
+
+
+def _cpu(text: str) -> Cpu:
+    for known in get_args(Cpu):
+        if text == known:
+            return cast(Cpu, known)
+    raise BadSettingsError(f"{text!r} runs no networks: --cpu is {' or '.join(get_args(Cpu))}.")
 
 
 def _licence(text: str) -> LicenceNumber | None:
