@@ -45,6 +45,7 @@ class Outcome:
     loads: int
     device: str
     notes: tuple[str, ...] = ()
+    engine: str | None = None  # what computed the networks; None where none had to run
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -63,6 +64,7 @@ def run(request: Request, session: Session) -> Outcome:
         EngineError: the caller or the operator can put it right; nothing was written.
     """
     began, before = time.perf_counter(), session.stats()
+    ran: list[Network] = []
     chosen = plan(request.options)
     leftovers = check(request.folder, file_names(request, chosen))
     features = features_asked(request)
@@ -76,7 +78,7 @@ def run(request: Request, session: Session) -> Outcome:
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
             given = _landmarks(request, chosen, scan, session)
-            segmented = segment(scan.volume, chosen, _networks(session, device), given)
+            segmented = segment(scan.volume, chosen, _networks(session, device, ran), given)
         with stage("measure", 0.85, 0.88):
             demonstration = session.store.demonstration
             findings = measure(request, chosen, scan, segmented, features, demonstration)
@@ -89,6 +91,7 @@ def run(request: Request, session: Session) -> Outcome:
         *remarks,
         why_not,
         suits.warning,
+        *dict.fromkeys(network.degraded for network in ran),
         *cautions(chosen, segmented, leftovers),
         terms(chosen),
     )
@@ -102,6 +105,7 @@ def run(request: Request, session: Session) -> Outcome:
         loads=session.stats().loads - before.loads,
         device=str(device),
         notes=tuple(notes),
+        engine=", ".join(dict.fromkeys(network.engine for network in ran)) or None,
     )
 
 
@@ -111,10 +115,13 @@ def _device(name: str) -> "tuple[torch.device, str | None]":
     return choose_device(name)
 
 
-def _networks(session: Session, device: "torch.device") -> Networks:
+def _networks(session: Session, device: "torch.device", ran: "list[Network]") -> Networks:
+    """The session's networks; those that are asked for are added to `ran`."""
+
     def network(model: Model) -> "Network":
         with stage("load weights", 0.0, 0.0):
-            return session.network(model, device)
+            ran.append(session.network(model, device))
+        return ran[-1]
 
     return network
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.keeping import Measured, Shelf
 from totalseg_mcp.engine.manifest import manifest
 from totalseg_mcp.engine.memory import Budget
@@ -25,6 +26,7 @@ from totalseg_mcp.engine.weights2d import Store2D
 if TYPE_CHECKING:
     import torch
 
+    from totalseg_mcp.engine.loading import Ways
     from totalseg_mcp.engine.network import Network
     from totalseg_mcp.engine.network2d import Network2D
 
@@ -48,9 +50,9 @@ class Session:
     """Networks that stay loaded, the weights they come from, and the folders of the jobs.
 
     For one job at a time. `device` is where jobs run that do not name a device; `sources` is
-    where weights that are not in the store may be fetched from. Networks stay as long as they
-    fit into the `budget`. With `cache`, checkpoints are read once and copied, there if not
-    beside the models (see `copies`).
+    where weights that are not in the store may be fetched from; `cpu` is what computes networks
+    on a CPU. Networks stay as long as they fit into the `budget`. With `cache`, checkpoints are
+    read once and copied, there if not beside the models (see `copies`).
     """
 
     store: Store = field(default_factory=Store.standard)
@@ -60,6 +62,7 @@ class Session:
     store_2d: Store2D = field(default_factory=Store2D.standard)
     budget: Budget = field(default_factory=Budget)
     cache: Path | None = None
+    cpu: Cpu = "torch"
     weight_reads: int = 0
     jobs: int = 0
     _shelves: "dict[torch.device, Shelf]" = field(default_factory=dict)
@@ -98,7 +101,7 @@ class Session:
         def load() -> "Network":
             from totalseg_mcp.engine import loading
 
-            return loading.load(folder, model, device, self.reader(self.store))
+            return loading.load(folder, model, device, self.ways(self.store))
 
         files = tuple(stamp(file) for file in checkpoints(folder, model))
         return self.kept((folder, files), device, load)
@@ -114,7 +117,7 @@ class Session:
         def load() -> "Network2D":
             from totalseg_mcp.engine import loading
 
-            return loading.load_2d(revision, device, self.reader(self.store_2d))
+            return loading.load_2d(revision, device, self.ways(self.store_2d))
 
         files = tuple(stamp(file) for file in manifest(revision).checkpoints)
         return self.kept((revision, files), device, load)
@@ -127,19 +130,16 @@ class Session:
             self._shelves[device] = Shelf(room_on(device, self.budget))
         return self._shelves[device].take(key, load)
 
-    def reader(self, store: Store | Store2D) -> "Callable[[Path], dict[str, torch.Tensor]]":
-        """What reads the tensors of a checkpoint of `store`, and counts that.
-
-        It raises NotReadyError where one cannot be read safely, or is not what came.
-        """
+    def ways(self, store: Store | Store2D) -> "Ways":
+        """How networks of `store` are made here: what reads their weights, what computes them."""
+        from totalseg_mcp.engine.loading import Ways, read_weights
 
         def read(checkpoint: Path) -> "dict[str, torch.Tensor]":
             from totalseg_mcp.engine.copies import Copies
-            from totalseg_mcp.engine.loading import read_weights
 
             self.weight_reads += 1
             if self.cache is None or store.demonstration:
                 return read_weights(checkpoint)
             return Copies(store.roots, self.cache).read(checkpoint)
 
-        return read
+        return Ways(read, self.cpu)

@@ -95,6 +95,10 @@ class DeviceUsed(BaseModel):
 
     asked: str
     used: str
+    engine: Annotated[
+        str | None,
+        Field(description="What computed the networks, and its version; null: none had to run."),
+    ] = None
 
 
 class Timings(BaseModel):

@@ -60,6 +60,12 @@ def _add_serve(parser: ArgumentParser) -> None:
         "[TOTALSEG_MCP_DEVICE]",
     )
     parser.add_argument(
+        "--cpu",
+        metavar="auto|torch|openvino",
+        help="what computes networks on a CPU; auto: OpenVINO where it is installed "
+        "[TOTALSEG_MCP_CPU]",
+    )
+    parser.add_argument(
         "--http",
         metavar="HOST:PORT",
         help="serve streamable HTTP at /mcp there; clients send TOTALSEG_MCP_TOKEN, if it is "

@@ -4,6 +4,7 @@ import os
 from functools import partial
 from pathlib import Path
 
+from totalseg_mcp.engine.engines import compiles
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.weights import Store, cache_folder
@@ -21,7 +22,7 @@ def serve(settings: Settings) -> None:
     """Serve all tools until the client leaves (stdin) or a signal comes (HTTP).
 
     Raises:
-        BadSettingsError: As `session`.
+        BadSettingsError, NotReadyError: As `session`.
     """
     shared, lane = session(settings), Lane()
     server = build(TOOLS, shared, lane)
@@ -37,7 +38,9 @@ def session(settings: Settings) -> Session:
 
     Raises:
         BadSettingsError: When there is no such folder of weights, or no such kind of device.
+        NotReadyError: When OpenVINO was chosen and is not installed.
     """
+    compiles(settings.cpu)
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
     return Session(
@@ -47,6 +50,7 @@ def session(settings: Settings) -> Session:
         sources=settings.sources,
         budget=settings.budget,
         cache=cache_folder(os.environ) if settings.weights_cache else None,
+        cpu=settings.cpu,
     )
 
 

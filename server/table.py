@@ -30,7 +30,7 @@ def _facts(result: TotalSegmentatorResult) -> str:
         "Status": result.status,
         "Task": f"{result.task_info.task} ({result.task_info.resolution})",
         "Weights": f"{result.weights} (models {datasets})",
-        "Device": result.device.used,
+        "Device": " by ".join(filter(None, (result.device.used, result.device.engine))),
         "Seconds": f"{result.timings.total_s:.1f} ({', '.join(stages)})",
         "Folder": result.output_dir,
         "Masks": f"{len(result.segmentation_files)} files",

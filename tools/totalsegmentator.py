@@ -135,7 +135,7 @@ def _result(
             ModelUsed(dataset=model.dataset, folder=str(session.store.find(model)))
             for model in dict.fromkeys(plan.needs)
         ],
-        device=DeviceUsed(asked=request.device, used=outcome.device),
+        device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
         timings=_timings(outcome),
         grid=_grid(outcome.findings.labels.grid),
         nora_tag=arguments.nora_tag,
@@ -214,7 +214,8 @@ def _log(outcome: Outcome, verbose: bool) -> str:
     """What a command line would have printed; `verbose` adds sizes and times."""
     findings = outcome.findings
     lines = [
-        f"task {findings.plan.task}, {findings.plan.resolution} resolution, on {outcome.device}",
+        f"task {findings.plan.task}, {findings.plan.resolution} resolution, on {outcome.device}"
+        + (f" by {outcome.engine}" if outcome.engine else ""),
         f"scan {findings.labels.grid.shape}, {findings.labels.grid.axcodes}",
         *(f"warning: {warning}" for warning in outcome.warnings),
     ]
