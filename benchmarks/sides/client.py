@@ -62,6 +62,8 @@ class Server:
         for line in self._process.stdout:
             message = json.loads(line)
             if message.get("id") == self._asked:
+                if "error" in message:
+                    raise RuntimeError(message["error"]["message"])
                 result: dict[str, Any] = message["result"]
                 return result
         raise RuntimeError(f"the server ended with {self._process.wait()} during {method}")
