@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from totalseg_mcp.engine.manifest import manifest
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D, mirrored
 from totalseg_mcp.engine.tasks import Model
+from totalseg_mcp.engine.uninitialised import Uninitialised
 from totalseg_mcp.engine.watch import allow_stop
 from totalseg_mcp.engine.weights import checkpoints
 
@@ -33,24 +35,30 @@ SAFE_GLOBALS: list[Any] = [
 NETWORK_PACKAGE = "dynamic_network_architectures.architectures."
 PARTS_PACKAGE = "torch.nn."
 
+Read = Callable[[Path], dict[str, torch.Tensor]]  # from a checkpoint to its tensors
 
-def load(folder: Path, model: Model, device: torch.device) -> Network:
+
+def load(folder: Path, model: Model, device: torch.device, read: Read | None = None) -> Network:
     """The network in `folder` (dataset.json, plans.json, fold_N/checkpoint_final.pth).
+
+    `read` gives the tensors of a checkpoint; without it, `read_weights` does.
 
     Raises:
         NotReadyError: a file cannot be read safely, or does not fit the model.
     """
     plans, configuration, dataset = described(folder, model.configuration)
     shape = len(dataset["channel_names"]), len(model.names) + 1
-    folds = tuple(
-        module(checkpoint, configuration, *shape).to(device).eval()
+    folds = [
+        module(checkpoint, configuration, *shape, read or read_weights).to(device).eval()
         for checkpoint in checkpoints(folder, model)
-    )
-    return Network(folds, plans, configuration, dataset, device)
+    ]
+    return Network(tuple(folds), plans, configuration, dataset, device, parameter_bytes(folds))
 
 
-def load_2d(revision: Path, device: torch.device) -> Network2D:
+def load_2d(revision: Path, device: torch.device, read: Read | None = None) -> Network2D:
     """The 2-D network in `revision` (model.json, and the nnU-Net folder that it names).
+
+    `read` as in `load`.
 
     Raises:
         NotReadyError: a file cannot be read safely, or does not fit the others.
@@ -58,30 +66,33 @@ def load_2d(revision: Path, device: torch.device) -> Network2D:
     said = manifest(revision)
     plans, configuration, dataset = described(said.folder, said.configuration)
     channels, names = layout(dataset, said.folder)
-    folds = tuple(
-        mirrored(
-            module(checkpoint, configuration, len(channels), len(names) + 1).to(device).eval(),
-            mirror_axes(checkpoint) if said.mirroring else (),
-        )
+    shape = len(channels), len(names) + 1
+    modules = [
+        module(checkpoint, configuration, *shape, read or read_weights).to(device).eval()
         for checkpoint in said.checkpoints
+    ]
+    folds = tuple(
+        mirrored(fold, mirror_axes(checkpoint) if said.mirroring else ())
+        for fold, checkpoint in zip(modules, said.checkpoints, strict=True)
     )
-    network = Network(folds, plans, configuration, dataset, device)
+    network = Network(folds, plans, configuration, dataset, device, parameter_bytes(modules))
     return Network2D(network, channels, names, said.tile_step)
 
 
 def module(
-    checkpoint: Path, configuration: ConfigurationManager, channels: int, heads: int
+    checkpoint: Path, configuration: ConfigurationManager, channels: int, heads: int, read: Read
 ) -> torch.nn.Module:
     """The network that the plans describe, with the weights of `checkpoint`."""
     try:
-        network: torch.nn.Module = get_network_from_plans(
-            *trusted(configuration),
-            channels,
-            heads,
-            allow_init=False,
-            deep_supervision=False,
-        )
-        network.load_state_dict(read_weights(checkpoint))
+        with Uninitialised():
+            network: torch.nn.Module = get_network_from_plans(
+                *trusted(configuration),
+                channels,
+                heads,
+                allow_init=False,
+                deep_supervision=False,
+            )
+        network.load_state_dict(read(checkpoint))
         for layer in network.modules():
             if isinstance(layer, torch.nn.Conv2d | torch.nn.Conv3d):
                 layer.register_forward_pre_hook(lambda *_: allow_stop())
@@ -91,6 +102,11 @@ def module(
             f"({str(error).splitlines()[0]}). Fetch the published ones again."
         ) from error
     return network
+
+
+def parameter_bytes(modules: list[torch.nn.Module]) -> int:
+    """What their parameters need in memory."""
+    return sum(p.nbytes for module in modules for p in module.parameters())
 
 
 def trusted(configuration: ConfigurationManager) -> tuple[str, dict[str, Any], list[str]]:

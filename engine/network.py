@@ -33,13 +33,17 @@ GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """One model on its device: a module for each fold, and how its images are made."""
+    """One model on its device: a module for each fold, and how its images are made.
+
+    `nbytes` are those of the parameters of all folds.
+    """
 
     folds: tuple[Module, ...]
     plans: PlansManager
     configuration: ConfigurationManager
     dataset: Mapping[str, Any]
     device: torch.device
+    nbytes: int = 0
 
     def __call__(
         self, image: Volume, tile_step: float, by_class: bool = False
@@ -65,6 +69,11 @@ class Network:
                 "roi_subset or device='cpu'."
             ) from error
         return self.restored(logits, made, by_class).transpose(2, 1, 0)
+
+    def rehearse(self) -> None:
+        """Run one tile of zeros, so that the first image is not the one that sets things up."""
+        patch = self.configuration.patch_size
+        self.logits(torch.zeros(len(self.dataset["channel_names"]), *patch), 1.0)
 
     @torch.inference_mode()
     def logits(self, data: torch.Tensor, tile_step: float) -> torch.Tensor:

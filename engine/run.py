@@ -42,6 +42,7 @@ class Outcome:
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
     weight_reads: int
+    loads: int
     device: str
     notes: tuple[str, ...] = ()
 
@@ -61,11 +62,11 @@ def run(request: Request, session: Session) -> Outcome:
     Raises:
         EngineError: the caller or the operator can put it right; nothing was written.
     """
-    began, reads = time.perf_counter(), session.weight_reads
+    began, before = time.perf_counter(), session.stats()
     chosen = plan(request.options)
     leftovers = check(request.folder, file_names(request, chosen))
     features = features_asked(request)
-    with clocked() as seconds, noted() as notes:
+    with clocked() as seconds, noted() as notes, session.job():
         with stage("read", 0.0, 0.04):
             scan = read(request.input_path, session.reach)
             suits = suitability(scan, task_named(chosen.task), request.force)
@@ -97,7 +98,8 @@ def run(request: Request, session: Session) -> Outcome:
         files=files,
         warnings=tuple(warning for warning in told if warning),
         seconds=seconds,
-        weight_reads=session.weight_reads - reads,
+        weight_reads=session.weight_reads - before.weight_reads,
+        loads=session.stats().loads - before.loads,
         device=str(device),
         notes=tuple(notes),
     )

@@ -1,14 +1,18 @@
 """From the settings to a running server."""
 
+import os
+from functools import partial
 from pathlib import Path
 
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.session import Session
-from totalseg_mcp.engine.weights import Store
+from totalseg_mcp.engine.weights import Store, cache_folder
 from totalseg_mcp.schemas.fields import DEVICE
 from totalseg_mcp.server.app import build
 from totalseg_mcp.server.settings import BadSettingsError, Settings
 from totalseg_mcp.server.stdio import serve_stdio
+from totalseg_mcp.server.warming import warm_up
+from totalseg_mcp.server.watching import Lane
 from totalseg_mcp.server.web import serve_http
 from totalseg_mcp.tools import TOOLS
 
@@ -19,11 +23,13 @@ def serve(settings: Settings) -> None:
     Raises:
         BadSettingsError: As `session`.
     """
-    server = build(TOOLS, session(settings))
+    shared, lane = session(settings), Lane()
+    server = build(TOOLS, shared, lane)
+    background = partial(warm_up, settings.warm_up, shared, lane)
     if settings.http is None:
-        serve_stdio(server)
+        serve_stdio(server, background)
     else:
-        serve_http(server, settings.http, settings.token)
+        serve_http(server, settings.http, settings.token, background=background)
 
 
 def session(settings: Settings) -> Session:
@@ -35,7 +41,12 @@ def session(settings: Settings) -> Session:
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
     return Session(
-        _store(settings.weights), Reach(settings.allow), settings.device, settings.sources
+        store=_store(settings.weights),
+        reach=Reach(settings.allow),
+        device=settings.device,
+        sources=settings.sources,
+        budget=settings.budget,
+        cache=cache_folder(os.environ) if settings.weights_cache else None,
     )
 
 

@@ -6,10 +6,16 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.licence import VARIABLE, LicenceNumber
+from totalseg_mcp.engine.memory import Budget
+from totalseg_mcp.engine.options import Options
+from totalseg_mcp.engine.plan import plan
 from totalseg_mcp.engine.sources import LICENSED, RELEASES, Sources, totalsegmentator_home
+from totalseg_mcp.engine.tasks import Resolution
+from totalseg_mcp.server.sizes import size
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -47,6 +53,9 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     log_level: str = "info"
     sources: Sources = field(default_factory=Sources)
+    budget: Budget = field(default_factory=Budget)
+    weights_cache: bool = True  # copy checkpoints that have been read
+    warm_up: tuple[Options, ...] = ()  # what is loaded before it is asked for
 
 
 def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
@@ -64,6 +73,14 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
         token=environment.get("TOTALSEG_MCP_TOKEN") or None,
         log_level=arguments.log_level,
         sources=sources(arguments, environment),
+        budget=Budget(
+            host=_size(arguments.memory or environment.get("TOTALSEG_MCP_MEMORY")),
+            gpu=_size(arguments.gpu_memory or environment.get("TOTALSEG_MCP_GPU_MEMORY")),
+        ),
+        weights_cache=not (
+            arguments.no_weights_cache or _on("TOTALSEG_MCP_NO_WEIGHTS_CACHE", environment)
+        ),
+        warm_up=_tasks(arguments.warm_up or environment.get("TOTALSEG_MCP_WARM_UP", "")),
     )
     if chosen.http and not chosen.http.is_loopback and chosen.token is None:
         raise BadSettingsError(
@@ -96,6 +113,31 @@ def _licence(text: str) -> LicenceNumber | None:
         return LicenceNumber(text) if text.strip() else None
     except BadRequestError as error:
         raise BadSettingsError(f"{VARIABLE}: {error}") from None
+
+
+def _size(text: str | None) -> int | None:
+    try:
+        return size(text) if text else None
+    except ValueError as error:
+        raise BadSettingsError(str(error)) from None
+
+
+def _tasks(text: str) -> tuple[Options, ...]:
+    """The tasks of "total,total:fast", each at its resolution."""
+    return tuple(_task(name.strip()) for name in text.split(",") if name.strip())
+
+
+def _task(text: str) -> Options:
+    name, _, resolution = text.partition(":")
+    known = {kind: kind for kind in get_args(Resolution)} | {"": "default"}
+    if resolution not in known:
+        raise BadSettingsError(f"--warm-up: {resolution!r} is not fast or fastest, in {text!r}.")
+    options = Options(name, known[resolution])
+    try:
+        plan(options)
+    except BadRequestError as error:
+        raise BadSettingsError(f"--warm-up: {error}") from None
+    return options
 
 
 def _on(variable: str, environment: Mapping[str, str]) -> bool:

@@ -178,6 +178,7 @@ def _timings(outcome: Outcome) -> Timings:
         total_s=round(outcome.seconds["total"], 3),
         stages_s=stages,
         weight_reads=outcome.weight_reads,
+        loads=outcome.loads,
     )
 
 

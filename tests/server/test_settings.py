@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from totalseg_mcp.engine.memory import Budget
+from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.sources import Sources, totalsegmentator_home
 from totalseg_mcp.server.cli import parser
 from totalseg_mcp.server.settings import Address, BadSettingsError, Settings, address, settings
@@ -97,6 +99,44 @@ def test_what_is_off_is_off(text):
 def test_what_is_neither_on_nor_off_is_refused():
     with pytest.raises(BadSettingsError, match="TOTALSEG_MCP_OFFLINE is 'perhaps'"):
         _settings(TOTALSEG_MCP_OFFLINE="perhaps")
+
+
+def test_what_stays_loaded_is_read_from_the_command_line_first():
+    chosen = _settings(
+        "--memory=1GiB", "--gpu-memory=0", "--no-weights-cache", "--warm-up=total,total:fast",
+        TOTALSEG_MCP_MEMORY="2GiB", TOTALSEG_MCP_GPU_MEMORY="2GiB", TOTALSEG_MCP_WARM_UP="body",
+        TOTALSEG_MCP_NO_WEIGHTS_CACHE="0",
+    )  # fmt: skip
+    assert chosen.budget == Budget(host=1 << 30, gpu=0)
+    assert not chosen.weights_cache
+    assert chosen.warm_up == (Options("total"), Options("total", "fast"))
+
+
+def test_what_stays_loaded_is_read_from_the_environment():
+    chosen = _settings(
+        TOTALSEG_MCP_MEMORY="0",
+        TOTALSEG_MCP_GPU_MEMORY="2GiB",
+        TOTALSEG_MCP_WARM_UP=" total:fastest , body ",
+        TOTALSEG_MCP_NO_WEIGHTS_CACHE="1",
+    )
+    assert chosen.budget == Budget(host=0, gpu=2 << 30)
+    assert not chosen.weights_cache
+    assert chosen.warm_up == (Options("total", "fastest"), Options("body"))
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--memory=8", "'8' is not an amount of memory"),
+        ("--gpu-memory=much", "'much' is not an amount of memory"),
+        ("--warm-up=totl", "no task 'totl'. Did you mean total"),
+        ("--warm-up=total:quick", "'quick' is not fast or fastest, in 'total:quick'"),
+        ("--warm-up=lung_vessels:fast", "'lung_vessels' has no 'fast' model"),
+    ],
+)
+def test_what_cannot_stay_loaded_is_refused(option, reason):
+    with pytest.raises(BadSettingsError, match=reason):
+        _settings(option)
 
 
 def test_an_address_is_read():
