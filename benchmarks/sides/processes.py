@@ -15,7 +15,7 @@ PROC = Path("/proc")
 SIZE = "size.json"
 PAUSE_S = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
-MIB = 2**20
+NOTABLY = 1.05  # times: sharing out takes the kernel milliseconds a process
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,28 @@ class Size:
 @contextmanager
 def observed(root: int, out: Path) -> Iterator[None]:
     """Look at the process `root` and its descendants twice a second; write the most to `out`."""
-    over, largest = threading.Event(), [Size(0, 0.0, 0.0)]
+    over, seen = threading.Event(), [Size(0, 0.0, 0.0)]
 
     def look() -> None:
         while not over.wait(PAUSE_S):
-            largest[0] = largest[0].or_more(size_of(root, proportional=False))
+            seen[0] = seen[0].or_more(grown(root, seen[0]))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
     try:
         yield
+        seen[0] = seen[0].or_more(size_of(root, proportional=True))
     finally:
         over.set()
         thread.join()
-    largest[0] = largest[0].or_more(size_of(root, proportional=True))
-    (out / SIZE).write_text(json.dumps(asdict(largest[0])))
+        (out / SIZE).write_text(json.dumps(asdict(seen[0])))
+
+
+def grown(root: int, largest: Size) -> Size:
+    """The size at this moment; its proportional part where it is notably larger than before."""
+    now = size_of(root, proportional=False)
+    notably = now.resident_mib > NOTABLY * largest.resident_mib
+    return size_of(root, proportional=True) if notably else now
 
 
 def size_of(root: int, proportional: bool) -> Size:
