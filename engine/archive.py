@@ -19,6 +19,7 @@ MOST_FILES = 1000
 MOST_BYTES = 8 * 2**30  # unpacked; a fold of the largest published models takes 0.3 GB
 MOST_GROWTH = 100  # times; learned numbers hardly shrink at all
 CHUNK = 2**20
+WORKPLACE = ".totalseg-mcp"  # below a root: locks, what is not complete yet, copies
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -52,7 +53,9 @@ def entries(source: Path) -> Iterator[list[Entry]]:
         NotReadyError: there is no such thing, it is damaged, or it could write elsewhere.
     """
     if source.is_dir():
-        yield list(_in_folder(source.resolve()))
+        with _trouble():
+            there = list(_in_folder(source.resolve()))
+        yield there
         return
     if not source.is_file():
         raise NotReadyError(f"There is no {source}.")
@@ -121,6 +124,7 @@ def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry:
 
 def _in_folder(folder: Path) -> Iterator[Entry]:
     for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != WORKPLACE]
         for name in (*folders, *files):
             file = Path(place, name)
             if file.is_symlink():

@@ -5,6 +5,7 @@ from pathlib import Path
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.weights import Store
+from totalseg_mcp.engine.weights2d import Store2D
 from totalseg_mcp.schemas.fields import DEVICE
 from totalseg_mcp.server.app import build
 from totalseg_mcp.server.settings import BadSettingsError, Settings
@@ -35,7 +36,11 @@ def session(settings: Settings) -> Session:
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
     return Session(
-        _store(settings.weights), Reach(settings.allow), settings.device, settings.sources
+        _store(settings.weights),
+        Reach(settings.allow),
+        settings.device,
+        settings.sources,
+        store_2d=_store_2d(settings.weights),
     )
 
 
@@ -47,3 +52,11 @@ def _store(weights: str | None) -> Store:
     if not Path(weights).is_dir():
         raise BadSettingsError(f"There is no folder of weights {weights}.")
     return Store((Path(weights).absolute(),))
+
+
+def _store_2d(weights: str | None) -> Store2D:
+    if weights is None:
+        return Store2D.standard()
+    if weights == "demo":
+        return Store2D.demo()
+    return Store2D.first_in(Path(weights).absolute())
