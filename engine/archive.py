@@ -70,6 +70,9 @@ def entries(source: Path) -> Iterator[list[Entry]]:
 def below(found: Sequence[Entry], folder: PurePosixPath) -> list[Entry]:
     """Those inside `folder`, wherever that is, with their paths in it.
 
+    Where that is twice in a path, as in an archive that was unpacked into a folder of its name,
+    the inner one counts.
+
     >>> file = Entry(PurePosixPath("a/b/c/d.json"), 2, 2, open)
     >>> [entry.path.as_posix() for entry in below([file], PurePosixPath("b/c"))]
     ['d.json']
@@ -78,9 +81,10 @@ def below(found: Sequence[Entry], folder: PurePosixPath) -> list[Entry]:
     inside = []
     for entry in found:
         parts = entry.path.parts
-        starts = [n for n in range(len(parts)) if parts[n : n + len(names)] == names]
-        if starts and len(parts) > starts[0] + len(names):
-            rest = PurePosixPath(*parts[starts[0] + len(names) :])
+        last = len(parts) - len(names)
+        starts = [n for n in range(last) if parts[n : n + len(names)] == names]
+        if starts:
+            rest = PurePosixPath(*parts[starts[-1] + len(names) :])
             inside.append(replace(entry, path=rest))
     return inside
 
