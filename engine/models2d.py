@@ -7,6 +7,7 @@ writes them in lower case with hyphens.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import Field, TypeAdapter
@@ -26,6 +27,16 @@ class Group:
     folder: str
     record: int  # on Zenodo
     names: tuple[str, ...]  # its structures; the order of its outputs is in its dataset.json
+
+    @property
+    def inside(self) -> PurePosixPath:
+        """Where its files are, below a root and in its archive."""
+        return PurePosixPath(self.folder)
+
+    @property
+    def called(self) -> str:
+        """What messages call it, after the word "model"."""
+        return f"{self.model} {self.name}"
 
 
 class Model2D(Entry):

@@ -8,6 +8,7 @@ from totalseg_mcp.engine.engines import compiles
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.weights import Store, cache_folder
+from totalseg_mcp.engine.weights2d import Store2D
 from totalseg_mcp.schemas.fields import DEVICE
 from totalseg_mcp.server.app import build
 from totalseg_mcp.server.settings import BadSettingsError, Settings
@@ -51,6 +52,7 @@ def session(settings: Settings) -> Session:
         budget=settings.budget,
         cache=cache_folder(os.environ) if settings.weights_cache else None,
         cpu=settings.cpu,
+        store_2d=_store_2d(settings.weights),
     )
 
 
@@ -62,3 +64,11 @@ def _store(weights: str | None) -> Store:
     if not Path(weights).is_dir():
         raise BadSettingsError(f"There is no folder of weights {weights}.")
     return Store((Path(weights).absolute(),))
+
+
+def _store_2d(weights: str | None) -> Store2D:
+    if weights is None:
+        return Store2D.standard()
+    if weights == "demo":
+        return Store2D.demo()
+    return Store2D.first_in(Path(weights).absolute())

@@ -12,7 +12,13 @@ from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.licence import VARIABLE, LicenceNumber
 from totalseg_mcp.engine.memory import Budget
-from totalseg_mcp.engine.sources import LICENSED, RELEASES, Sources, totalsegmentator_home
+from totalseg_mcp.engine.sources import (
+    LICENSED,
+    RECORDS,
+    RELEASES,
+    Sources,
+    totalsegmentator_home,
+)
 from totalseg_mcp.server.sizes import size
 
 if TYPE_CHECKING:  # the command line itself needs no numpy
@@ -102,6 +108,7 @@ def sources(arguments: Namespace, environment: Mapping[str, str]) -> Sources:
     lock = arguments.lock or environment.get("TOTALSEG_MCP_LOCK")
     return Sources(
         base_url=arguments.base_url or environment.get("TOTALSEG_MCP_WEIGHTS_URL") or RELEASES,
+        ts2d_url=arguments.ts2d_url or environment.get("TOTALSEG_MCP_TS2D_URL") or RECORDS,
         licence_url=environment.get("TOTALSEG_MCP_LICENSE_URL") or LICENSED,
         offline=arguments.offline or _on("TOTALSEG_MCP_OFFLINE", environment),
         automatic=arguments.fetch_weights or _on("TOTALSEG_MCP_FETCH", environment),

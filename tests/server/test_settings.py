@@ -62,6 +62,7 @@ def test_a_token_is_not_shown():
 def test_where_weights_may_come_from_is_read_from_the_environment():
     sources = _settings(
         TOTALSEG_MCP_WEIGHTS_URL="https://mirror.example/w",
+        TOTALSEG_MCP_TS2D_URL="https://records.example",
         TOTALSEG_MCP_LICENSE_URL="https://licences.example/",
         TOTALSEG_MCP_OFFLINE="1",
         TOTALSEG_MCP_FETCH="yes",
@@ -73,6 +74,7 @@ def test_where_weights_may_come_from_is_read_from_the_environment():
         "https://mirror.example/w",
         "https://licences.example/",
     )
+    assert sources.ts2d_url == "https://records.example"
     assert (sources.offline, sources.automatic) == (True, True)
     assert (sources.lock, sources.config) == (Path("/w/weights.lock"), Path("/home/ts/config.json"))
     assert sources.number is not None
@@ -82,11 +84,14 @@ def test_where_weights_may_come_from_is_read_from_the_environment():
 
 def test_where_weights_may_come_from_is_read_from_the_command_line_first():
     sources = _settings(
-        "--base-url=https://a.example", "--lock=/a", "--offline", "--fetch-weights",
+        "--base-url=https://a.example", "--ts2d-url=https://c.example", "--lock=/a",
+        "--offline", "--fetch-weights",
         TOTALSEG_MCP_WEIGHTS_URL="https://b.example", TOTALSEG_MCP_LOCK="/b",
+        TOTALSEG_MCP_TS2D_URL="https://d.example",
         TOTALSEG_MCP_OFFLINE="0",
     ).sources  # fmt: skip
     assert (sources.base_url, sources.lock) == ("https://a.example", Path("/a"))
+    assert sources.ts2d_url == "https://c.example"
     assert (sources.offline, sources.automatic) == (True, True)
 
 
