@@ -41,7 +41,7 @@ DEMONSTRATION = (
 def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
     """Segment anatomical structures in a 3-D CT or MR image with TotalSegmentator's models.
 
-    Reads a NIfTI file or a folder of DICOM slices; writes a mask per structure (or one
+    Reads NIfTI, NRRD, MetaImage or a folder of DICOM slices; writes a mask per structure (or one
     label map, or DICOM SEG, DICOM RTSTRUCT or 3D Slicer's NRRD: output_type), and on request
     statistics.json, radiomics.json and preview.png, into output_dir. The result names the
     files and says which structures were found, which were cut off by the image's border
