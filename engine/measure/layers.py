@@ -149,7 +149,7 @@ def _sides(plane: Plane) -> tuple[tuple[str, str], tuple[str, str]]:
     """What lies at the first and the last row, and at the first and the last column."""
     if plane.grid is None:
         return OF_PICTURE
-    across, _, down = plane.grid.axcodes
+    across, _, down = tuple(plane.grid.axcodes)
     return SIDES[down], SIDES[across]
 
 
