@@ -18,8 +18,8 @@ from isal import isal_zlib
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from totalseg_mcp.engine.archive import WORKPLACE
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.install import WORKPLACE
 from totalseg_mcp.engine.loading import read_weights
 from totalseg_mcp.engine.pins import receipt, sha256
 from totalseg_mcp.engine.stamp import stamp
