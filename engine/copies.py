@@ -18,8 +18,8 @@ from isal import isal_zlib
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from totalseg_mcp.engine.archive import WORKPLACE
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.install import WORKPLACE
 from totalseg_mcp.engine.loading import read_weights
 from totalseg_mcp.engine.pins import receipt, sha256
 from totalseg_mcp.engine.stamp import stamp
@@ -138,7 +138,10 @@ def digest_as_it_came(checkpoint: Path) -> str:
     Raises:
         NotReadyError: the receipt has another, or the file cannot be read.
     """
-    folder = checkpoint.parents[1]
+    above = checkpoint.parents[
+        1:5
+    ]  # a 3-D model has its receipt in the first, a 2-D one in the last
+    folder = next((place for place in above if receipt(place)), above[0])
     name = checkpoint.relative_to(folder).as_posix()
     try:
         digest = sha256(checkpoint)
