@@ -138,7 +138,10 @@ def digest_as_it_came(checkpoint: Path) -> str:
     Raises:
         NotReadyError: the receipt has another, or the file cannot be read.
     """
-    folder = checkpoint.parents[1]
+    above = checkpoint.parents[
+        1:5
+    ]  # a 3-D model has its receipt in the first, a 2-D one in the last
+    folder = next((place for place in above if receipt(place)), above[0])
     name = checkpoint.relative_to(folder).as_posix()
     try:
         digest = sha256(checkpoint)

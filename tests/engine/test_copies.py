@@ -7,9 +7,10 @@ import torch
 from model_folder import make_model_folder
 from safetensors import safe_open
 from safetensors.torch import save_file
+from weights_server import GROUP, INSIDE_2D, SAMPLES
 
 from totalseg_mcp.engine.audit import audit
-from totalseg_mcp.engine.copies import Copies
+from totalseg_mcp.engine.copies import Copies, digest_as_it_came
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.loading import load, read_weights
 from totalseg_mcp.engine.pins import Pin, digests, sha256, write_receipt
@@ -225,6 +226,16 @@ def test_a_checkpoint_that_is_not_what_its_receipt_says_is_refused(
     with pytest.raises(NotReadyError, match=f"{sha256(checkpoint)[:16]}.*{reason}.*not used"):
         copies.read(checkpoint)
     assert not files(tmp_path / "root" / ".totalseg-mcp")
+
+
+def test_a_2d_network_is_held_to_the_receipt_above_its_revision(tmp_path):
+    SAMPLES["2-D"].put(tmp_path)
+    file = tmp_path / INSIDE_2D / "fold_0" / CHECKPOINT
+    write_receipt(tmp_path / GROUP.folder, Pin(files=SAMPLES["2-D"].digests))
+    assert digest_as_it_came(file) == sha256(file)
+    file.write_bytes(b"other")
+    with pytest.raises(NotReadyError, match="have changed since they came"):
+        digest_as_it_came(file)
 
 
 def test_a_checkpoint_that_cannot_be_read_is_told(checkpoint, copies, monkeypatch):
