@@ -45,6 +45,7 @@ class Model2D(Entry):
     key: str
     record: int
     image: Literal["CT", "X-ray"]
+    channels: tuple[str, ...]  # what its networks see; their dataset.json has the last word
     lists: Mapping[str, str] = Field(alias="groups")
     name: str = ""
 

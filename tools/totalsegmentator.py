@@ -26,16 +26,12 @@ from totalseg_mcp.schemas.findings import (
     ModelUsed,
     StructureStatistics,
     TaskInfo,
-    Timings,
 )
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
+from totalseg_mcp.tools.demonstration import DEMONSTRATION
 from totalseg_mcp.tools.radiomics import features_by_structure, radiomics_warnings
+from totalseg_mcp.tools.timings import timings
 from totalseg_mcp.tools.tool import Tool
-
-DEMONSTRATION = (
-    "These results come from demonstration weights, trained on synthetic phantoms only: they "
-    "show how the tool works and say nothing about a patient."
-)
 
 
 def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
@@ -136,7 +132,7 @@ def _result(
             for model in dict.fromkeys(plan.needs)
         ],
         device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
-        timings=_timings(outcome),
+        timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads),
         grid=_grid(outcome.findings.labels.grid),
         nora_tag=arguments.nora_tag,
     )
@@ -169,16 +165,6 @@ def _task_info(outcome: Outcome) -> TaskInfo:
         detected_modality=outcome.suits.detected,
         forced=outcome.suits.forced,
         resolution=plan.resolution,
-    )
-
-
-def _timings(outcome: Outcome) -> Timings:
-    stages = {name: round(s, 3) for name, s in outcome.seconds.items() if name != "total"}
-    return Timings(
-        total_s=round(outcome.seconds["total"], 3),
-        stages_s=stages,
-        weight_reads=outcome.weight_reads,
-        loads=outcome.loads,
     )
 
 

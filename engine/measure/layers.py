@@ -1,7 +1,7 @@
 """Where every structure of a picture lies, how large it looks, and whether it was seen whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 import numpy as np
@@ -111,6 +111,19 @@ def _extent(
         bottom_mm=bottom,
         left_mm=left,
         right_mm=right,
+    )
+
+
+def without_mm(extent: Extent) -> Extent:
+    """What is left of an extent where nobody knows how large a pixel is."""
+    return replace(
+        extent,
+        area_mm2=None,
+        lower_bound=False,
+        top_mm=None,
+        bottom_mm=None,
+        left_mm=None,
+        right_mm=None,
     )
 
 
