@@ -136,7 +136,8 @@ def slide_apart(
         features = body(padded[(slice(None), *tile)][None].contiguous())[0]
         there = total[(slice(None), *tile)]
         for n in range(patch[0]):
-            there[:, n] += head(features[:, n]).mul_(weight[n])
+            outputs = head(features[:, n]).mul_(weight[n])
+            there[:, n] = outputs.add_(there[:, n])  # rounded once, as `+=` in `slide`
         weights[tile] += weight
     total /= weights
     return finite(total)[(slice(None), *inner[1:])]
