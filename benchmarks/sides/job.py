@@ -18,6 +18,7 @@ SCAN = "scan.nii"  # 512 x 512 x 300, int16
 LABELS = "labels.nii"  # on the scan's grid, uint8
 MODEL_LABELS = "model_labels.nii"  # the same at MODEL_MM
 SMALL_SCAN = "small_scan.nii.gz"  # for whole calls
+FIRST_SCAN = "first_scan.nii.gz"  # for a call before the one that is timed
 MODEL_MM = (3.0, 3.0, 3.0)
 FLAT_KEY = "ts2d-v2-ep4000b2"  # the models of two dimensions, as ts2d calls them
 VOLUME_MODELS = "true size, 3-D"  # a folder of models
