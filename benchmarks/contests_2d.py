@@ -1,8 +1,8 @@
-"""What is compared in two dimensions: with ts2d 1.2.0, and with our own three."""
+"""What is compared in two dimensions: with ts2d 1.2.0, and ours with itself."""
 
 from pathlib import Path
 
-from benchmarks.agreement_2d import same_layers
+from benchmarks.agreement_2d import nearly_same_layers, same_layers
 from benchmarks.contests import Contest
 
 
@@ -43,12 +43,19 @@ CONTESTS_2D = {
     ),
 }
 # Ours on both sides.
-FLAT_OR_NOT = {
+OURS = {
+    "openvino": Contest(
+        "The same with OpenVINO, and with torch",
+        "warm, true size, OpenVINO",
+        "warm, true size",
+        nearly_same_layers,
+        rounds=1,
+    ),
     "three": Contest(
-        "A warm call in two dimensions (five networks), and in three (`total --fast`: one)",
+        "Two dimensions (five networks), and three (`total`, fast: one network), with torch",
         "warm, true size",
         "warm, 3-D",
         unlike,
         rounds=1,
-    )
+    ),
 }

@@ -9,12 +9,13 @@ environment and inputs stay for the next time.
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from parity.record_2d import environment_2d
 
-from benchmarks.contests_2d import CONTESTS_2D, FLAT_OR_NOT
+from benchmarks.contests_2d import CONTESTS_2D, OURS
 from benchmarks.inputs import SHAPE, SPACING_MM, make_inputs
 from benchmarks.inputs_2d import make_models_2d
 from benchmarks.machine import description, wait_for_quiet
@@ -38,17 +39,18 @@ def main() -> None:
         installed = versions(sides[0], work), versions(sides[1], work)
         against: dict[str, tuple[Side, Side]] = {
             **dict.fromkeys(CONTESTS_2D, sides),
-            **dict.fromkeys(FLAT_OR_NOT, (sides[0], sides[0])),
+            **dict.fromkeys(OURS, (sides[0], sides[0])),
         }
         results: dict[str, Result] = {}
         quiet = partial(wait_for_quiet, asked.most_load)
         for name in asked.only or against:
-            contest = {**CONTESTS_2D, **FLAT_OR_NOT}[name]
+            contest = {**CONTESTS_2D, **OURS}[name]
+            contest = replace(contest, rounds=asked.rounds or contest.rounds)
             results[name] = race(contest, against[name], inputs, quiet)
             sys.stderr.write(f"{name}: {results[name].ratio:.2f}\n")
             written = part(
                 [results[key] for key in CONTESTS_2D if key in results],
-                [results[key] for key in FLAT_OR_NOT if key in results],
+                [results[key] for key in OURS if key in results],
                 installed,
                 machine=description(),
                 threads=THREADS,
@@ -63,7 +65,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--ts2d", type=Path, help="Python of an environment with it")
     parser.add_argument("--work", type=Path, help="a folder for everything in between")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the page to write to")
-    parser.add_argument("--only", nargs="+", choices=[*CONTESTS_2D, *FLAT_OR_NOT], metavar="NAME")
+    parser.add_argument("--only", nargs="+", choices=[*CONTESTS_2D, *OURS], metavar="NAME")
+    parser.add_argument("--rounds", type=int, help="of every contest; as many as it asks for")
     parser.add_argument(
         "--most-load", type=float, default=4.0, help="wait (up to 2 minutes a run) while it is more"
     )

@@ -12,11 +12,18 @@ SERVE = (sys.executable, "-m", "totalseg_mcp", "serve", "--device", "cpu")
 
 
 class Server:
-    """Our server, started with these variables of the environment, as a host would."""
+    """Our server, started with these variables of the environment, as a host would.
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    `cpu` is what runs the networks: torch, or openvino.
+    """
+
+    def __init__(self, environment: Mapping[str, str], cpu: str = "torch") -> None:
         self._process = subprocess.Popen(
-            SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=dict(environment), text=True
+            [*SERVE, "--cpu", cpu],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=dict(environment),
+            text=True,
         )
         self._asked = 0
 

@@ -21,9 +21,9 @@ def command(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
         server.call(TOOL, asked(inputs / SCAN, out))
 
 
-def warm(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
+def warm(models: str, cpu: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
     """A call, after a first one on another scan; reading, writing and answering included."""
-    with started(inputs / models, out) as server:
+    with started(inputs / models, out, cpu) as server:
         server.call(TOOL, asked(inputs / SMALL_SCAN, out / "first"))
         watch.cpu = partial(cpu_of, server.pid)
         with watch.running():
@@ -34,7 +34,7 @@ def warm_3d(inputs: Path, out: Path, watch: Stopwatch) -> None:
     """The same in three dimensions, with one network on a grid of 3 mm."""
     settings = {"TOTALSEG_WEIGHTS_PATH": str(inputs / VOLUME_MODELS)}
     options = {"fast": True, "multilabel": True, "device": "cpu"}
-    with Server({**os.environ, **settings}) as server:
+    with Server({**os.environ, **settings}) as server, observed(server.pid, out):
         for scan in (SMALL_SCAN, SCAN):
             watch.cpu = partial(cpu_of, server.pid)
             with watch.running():
@@ -43,9 +43,9 @@ def warm_3d(inputs: Path, out: Path, watch: Stopwatch) -> None:
 
 
 @contextmanager
-def started(home: Path, out: Path) -> Iterator[Server]:
+def started(home: Path, out: Path, cpu: str = "torch") -> Iterator[Server]:
     """A server whose models are in the home folder `home`; what it takes is written to `out`."""
-    with Server({**os.environ, "HOME": str(home)}) as server, observed(server.pid, out):
+    with Server({**os.environ, "HOME": str(home)}, cpu) as server, observed(server.pid, out):
         yield server
 
 
@@ -57,8 +57,9 @@ def asked(scan: Path, out: Path) -> dict[str, Any]:
 JOBS: dict[str, Job] = {
     "command, small": partial(command, "small"),
     "command, true size": partial(command, "true size"),
-    "warm, small": partial(warm, "small"),
-    "warm, true size": partial(warm, "true size"),
+    "warm, small": partial(warm, "small", "torch"),
+    "warm, true size": partial(warm, "true size", "torch"),
+    "warm, true size, OpenVINO": partial(warm, "true size", "openvino"),
     "warm, 3-D": warm_3d,
 }
 

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def recorded(refused: bool) -> Iterator[Any]:
+def calls(refused: bool) -> Iterator[Any]:
     """The recorded calls whose input there is, with the name of their record."""
     for record in RECORDS if PARITY.is_dir() else ():
         known = json.loads((PARITY / f"{record}.json").read_text())
@@ -42,7 +42,7 @@ def recorded(refused: bool) -> Iterator[Any]:
                 yield pytest.param(key, call, id=f"{record}-{call['input']}{collapsed}")
 
 
-@pytest.mark.parametrize(("key", "call"), recorded(refused=False))
+@pytest.mark.parametrize(("key", "call"), [*calls(refused=False)])
 def test_the_masks_are_the_recorded_ones(key, call, tmp_path):
     case = FlatCase(key, call["input"], call["collapse"])
     run_as_ts2d(case, PARITY / "inputs" / call["input"], STORE, tmp_path / "out")
@@ -54,7 +54,7 @@ def test_the_masks_are_the_recorded_ones(key, call, tmp_path):
         assert 0 < off <= (1 - AGREEMENT) * ours.size, "at least so many pixels differ"
 
 
-@pytest.mark.parametrize(("key", "call"), recorded(refused=True))
+@pytest.mark.parametrize(("key", "call"), [*calls(refused=True)])
 def test_what_ts2d_refuses_is_refused(key, call, tmp_path):
     case = FlatCase(key, call["input"], call["collapse"])
     with pytest.raises(BadImageError):
