@@ -140,7 +140,8 @@ def slide_apart(
         features = body(padded[(slice(None), *tile)][None].contiguous())[0]
         there = total[(slice(None), *tile)]
         for slab in slabs:
-            there[:, slab] += head(features[:, slab]).mul_(weight[slab])
+            outputs = head(features[:, slab]).mul_(weight[slab])
+            there[:, slab] = outputs.add_(there[:, slab])  # rounded once, as `+=` in `slide`
         weights[tile] += weight
     total /= weights
     return finite(total)[(slice(None), *inner[1:])]

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from totalseg_mcp.engine.files.extents import write_extents, write_extents_table
-from totalseg_mcp.engine.measure.layers import Extent
+from totalseg_mcp.engine.flat import Flat
+from totalseg_mcp.engine.measure.layers import Extent, row_at
 from totalseg_mcp.engine.models2d import spelt_by_ts2d
 from totalseg_mcp.engine.picture import Layers, Picture
 from totalseg_mcp.engine.regions import BodyRegion
@@ -23,10 +24,12 @@ PREVIEW_FILE = "preview.png"
 class Findings2D:
     """All there is to write from: the layers lie on the picture's plane.
 
-    `parts` are the structures of each network that ran, by its name.
+    `parts` are the structures of each network that ran, by its name; `flat` is what was given
+    where that was no volume.
     """
 
     request: Request2D
+    flat: Flat | None
     picture: Picture
     layers: Layers
     parts: Mapping[str, tuple[str, ...]]
@@ -107,9 +110,16 @@ def _write_statistics(findings: Findings2D, folder: Path) -> None:
 
 
 def _write_preview(findings: Findings2D, folder: Path) -> None:
-    from totalseg_mcp.engine.preview.front import front_view
+    from totalseg_mcp.engine.preview.front import Region, front_view
 
-    picture = front_view(findings.picture, findings.layers, findings.regions)
+    plane, flat = findings.layers.plane, findings.flat
+    regions = [
+        Region(region.name, round(row_at(plane, top)), round(row_at(plane, bottom)))
+        for region in findings.regions
+        if (top := region.top_mm) is not None and (bottom := region.bottom_mm) is not None
+    ]
+    sides, known = (flat.sides, flat.spacing_known) if flat else (None, True)
+    picture = front_view(findings.picture, findings.layers, regions, sides, known)
     (folder / PREVIEW_FILE).write_bytes(picture)
 
 

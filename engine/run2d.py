@@ -74,8 +74,8 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
         with stage("measure", 0.85, 0.88):
             picture = seen(next(iter(ran.values())).channels)
             findings = _findings(request, chosen, layers, picture, ran)
-            if isinstance(given, Flat) and not given.spacing_known:
-                findings = unscaled(findings)
+            if isinstance(given, Flat):
+                findings = of_flat(findings, given)
         with stage("write", 0.88, 1.0):
             writers = {name: product.write for name, product in asked_2d(request).items()}
             files = write_together(writers, findings, request.folder)
@@ -166,13 +166,15 @@ def _findings(
     extents = measure_layers(layers, picture, request.include_incomplete)
     regions = body_regions(extents, layers.plane)
     fitting = suggestions(regions, extents, chosen.model.image)
-    return Findings2D(request, picture, layers, parts, extents, regions, fitting)
+    return Findings2D(request, None, picture, layers, parts, extents, regions, fitting)
 
 
-def unscaled(findings: Findings2D) -> Findings2D:
-    """What is left where nobody knows how large a pixel is: no mm, and no regions by them."""
+def of_flat(findings: Findings2D, given: Flat) -> Findings2D:
+    """Without mm, and regions by them, where nobody knows how large a pixel is."""
+    if given.spacing_known:
+        return replace(findings, flat=given)
     extents = {name: without_mm(extent) for name, extent in findings.extents.items()}
-    return replace(findings, extents=extents, regions=())
+    return replace(findings, flat=given, extents=extents, regions=())
 
 
 def only(layers: Layers, wanted: tuple[str, ...]) -> Layers:

@@ -66,7 +66,9 @@ def suggestions(
     present = [name for name, extent in found.items() if extent.present]
     if not present:
         return ()
-    shares = {region.name: region.in_view or 0.0 for region in regions if region.present}
+    shares = {
+        one.name: 1.0 if one.in_view is None else one.in_view for one in regions if one.present
+    }
     further = [
         Suggestion(rule.task, (), False, rule.reason)
         for rule in TABLE.task

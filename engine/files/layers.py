@@ -63,8 +63,8 @@ def write_layers_nifti(
 def write_layers_png(layers: Layers, path: Path) -> None:
     """A picture in the structures' colours on black, as it is stored.
 
-    A projection has the head up, and the patient's left at the left. Where structures overlap, the
-    one that comes last is seen. Pixels are square, as small as the smaller of their edges.
+    A projection has the head up, and the patient's left at the left. Where structures overlap,
+    the one that comes last is seen. Pixels are square, as small as the smaller of their edges.
     """
     found = [at for at, pixels in enumerate(layers.data) if pixels.any()][:MOST_COLOURS]
     seen = np.zeros(layers.plane.shape, np.uint8)

@@ -22,8 +22,8 @@ NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 def grid_of(plane: Plane) -> Grid:
     """The grid of one slice that shows `plane` to programs for volumes.
 
-    That of a projection is its place in the patient. A picture that came as one lies on its
-    back, as Slicer and ITK lay it: (columns, rows, 1), x and y as in the picture, z of 1 mm.
+    That of a projection is its place in the patient. A picture that came as one lies where
+    Slicer puts it, as an axial slice: (columns, rows, 1), z is 0 and 1 mm thick.
     """
     if plane.grid is not None:
         return plane.grid

@@ -139,6 +139,13 @@ def field_mm(plane: Plane) -> tuple[float, float]:
     return float(top), float(bottom)
 
 
+def row_at(plane: Plane, mm: float) -> float:
+    """The row at a height, which is counted as `Extent` does, in the middle column."""
+    heights, _ = _axes(plane)
+    middle = (plane.shape[1] - 1) / 2
+    return float((mm - heights[2] - heights[1] * middle) / heights[0])
+
+
 def _box(pixels: Pixels) -> Box | None:
     """The rows and columns between which there are pixels; None where there are none."""
     rows = np.flatnonzero(pixels.any(axis=1))
