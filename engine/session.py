@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from totalseg_mcp.engine.models2d import Group
 from totalseg_mcp.engine.reach import Reach
+from totalseg_mcp.engine.results import Results
 from totalseg_mcp.engine.sources import Sources
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.weights import Store
@@ -31,7 +32,8 @@ class Session:
     """Networks that stay loaded, the weights they come from, and the folders of the jobs.
 
     For one job at a time. `device` is where jobs run that do not name a device; `sources` is
-    where weights that are not in the store may be fetched from.
+    where weights that are not in the store may be fetched from. `results` are the finished label
+    maps that calls may reuse; None keeps none.
     `weight_reads` counts the models read from disk since the start.
     """
 
@@ -40,6 +42,7 @@ class Session:
     device: str = "gpu"
     sources: Sources = field(default_factory=Sources)
     store_2d: Store2D = field(default_factory=Store2D.standard)
+    results: Results | None = None
     weight_reads: int = 0
     _networks: "OrderedDict[tuple[Path, torch.device], Network | Network2D]" = field(
         default_factory=OrderedDict

@@ -108,3 +108,6 @@ class Timings(BaseModel):
     weight_reads: Annotated[
         int, Field(description="Models read from disk; 0 where all were still loaded.")
     ]
+    saved_s: Annotated[
+        float, Field(description="Seconds that the reused labels took when they were made.")
+    ] = 0.0

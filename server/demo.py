@@ -18,7 +18,16 @@ from totalseg_mcp.server.answers import refusal
 from totalseg_mcp.server.bar import Bar
 from totalseg_mcp.server.table import table
 
-SERVE = ["-m", "totalseg_mcp", "serve", "--log-level", "warning", "--weights"]
+SERVE = [
+    "-m",
+    "totalseg_mcp",
+    "serve",
+    "--log-level",
+    "warning",
+    "--results-cache",
+    "0",
+    "--weights",
+]
 SCAN = "phantom.nii.gz"
 SEED = 20  # of the body in the scan
 

@@ -1,8 +1,10 @@
 """From the settings to a running server."""
 
+import os
 from pathlib import Path
 
 from totalseg_mcp.engine.reach import Reach
+from totalseg_mcp.engine.results import Results, results_folder
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.weights import Store
 from totalseg_mcp.schemas.fields import DEVICE
@@ -34,8 +36,13 @@ def session(settings: Settings) -> Session:
     """
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
+    limit = settings.results_cache
     return Session(
-        _store(settings.weights), Reach(settings.allow), settings.device, settings.sources
+        _store(settings.weights),
+        Reach(settings.allow),
+        settings.device,
+        settings.sources,
+        results=Results(results_folder(os.environ), limit) if limit else None,
     )
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.licence import VARIABLE, LicenceNumber
+from totalseg_mcp.engine.results import LIMIT
 from totalseg_mcp.engine.sources import LICENSED, RELEASES, Sources, totalsegmentator_home
+from totalseg_mcp.server.sizes import size
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -47,6 +49,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     log_level: str = "info"
     sources: Sources = field(default_factory=Sources)
+    results_cache: int = LIMIT  # bytes of finished label maps that are kept; 0: none
 
 
 def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
@@ -54,7 +57,7 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
 
     Raises:
         BadSettingsError: When strangers could connect without a token, or an address
-            cannot be read.
+            or a size cannot be read.
     """
     chosen = Settings(
         weights=arguments.weights or environment.get("TOTALSEG_MCP_WEIGHTS") or None,
@@ -64,6 +67,9 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
         token=environment.get("TOTALSEG_MCP_TOKEN") or None,
         log_level=arguments.log_level,
         sources=sources(arguments, environment),
+        results_cache=_size(
+            arguments.results_cache or environment.get("TOTALSEG_MCP_RESULTS_CACHE"), LIMIT
+        ),
     )
     if chosen.http and not chosen.http.is_loopback and chosen.token is None:
         raise BadSettingsError(
@@ -96,6 +102,13 @@ def _licence(text: str) -> LicenceNumber | None:
         return LicenceNumber(text) if text.strip() else None
     except BadRequestError as error:
         raise BadSettingsError(f"{VARIABLE}: {error}") from None
+
+
+def _size(text: str | None, usual: int) -> int:
+    try:
+        return size(text) if text else usual
+    except ValueError as error:
+        raise BadSettingsError(str(error)) from None
 
 
 def _on(variable: str, environment: Mapping[str, str]) -> bool:
