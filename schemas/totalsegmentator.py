@@ -160,6 +160,10 @@ class Arguments(BaseModel):
     statistics_extra: Annotated[
         bool, Field(description="Also return spread, place and pieces of each structure.")
     ] = False
+    cache: Annotated[
+        bool,
+        Field(description="Reuse the labels of an equal earlier call, and keep these for later."),
+    ] = True
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "Arguments":
@@ -222,7 +226,13 @@ class TotalSegmentatorResult(Result):
         Literal["demonstration", "installed"],
         Field(description="'demonstration': trained on synthetic phantoms, not for real use."),
     ]
-    models: Annotated[list[ModelUsed], Field(description="The models that ran, and their files.")]
+    reused: Annotated[
+        bool,
+        Field(description="True: labels of an earlier call on the same image; no model ran."),
+    ] = False
+    models: Annotated[
+        list[ModelUsed], Field(description="The models that made the labels, and their files.")
+    ]
     device: Annotated[DeviceUsed, Field(description="The device asked for and the one used.")]
     timings: Annotated[Timings, Field(description="Seconds by stage, and weight reads.")]
     grid: Annotated[ImageGrid, Field(description="The voxel grid of the masks.")]

@@ -62,6 +62,7 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         licence=arguments.license_number,
         crop_path=session.reach.reading(Path(arguments.crop_path)) if arguments.crop_path else None,
         saving_threads=threads(arguments.nr_threads_saving),
+        cache=arguments.cache,
     )
     return _result(arguments, request, run_job(request, session), session)
 
@@ -127,12 +128,13 @@ def _result(
         not_found=[name for name in plan.wanted if name not in found],
         warnings=warnings,
         weights="demonstration" if session.store.demonstration else "installed",
+        reused=outcome.reused_s is not None,
         models=[
             ModelUsed(dataset=model.dataset, folder=str(session.store.find(model)))
             for model in dict.fromkeys(plan.needs)
         ],
         device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
-        timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads),
+        timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads, outcome.reused_s),
         grid=_grid(outcome.findings.labels.grid),
         nora_tag=arguments.nora_tag,
     )
@@ -193,7 +195,13 @@ def _summary(outcome: Outcome, warnings: list[str]) -> str:
         f"{plan.task} ({plan.resolution}): found {len(outcome.found)} of {len(plan.wanted)} "
         f"structures, wrote {len(outcome.files)} files in {outcome.seconds['total']:.1f} s."
     )
+    if outcome.reused_s is not None:
+        text += f" {_reuse(outcome.reused_s)}"
     return f"{text} {warnings[0]}" if warnings else text
+
+
+def _reuse(seconds: float) -> str:
+    return f"Labels of an earlier call were reused, which saved {seconds:.1f} s."
 
 
 def _log(outcome: Outcome, verbose: bool) -> str:
@@ -205,6 +213,8 @@ def _log(outcome: Outcome, verbose: bool) -> str:
         f"scan {findings.labels.grid.shape}, {findings.labels.grid.axcodes}",
         *(f"warning: {warning}" for warning in outcome.warnings),
     ]
+    if outcome.reused_s is not None:
+        lines.append(_reuse(outcome.reused_s))
     if verbose:
         lines += outcome.notes
         lines += [f"{name}: {seconds:.2f} s" for name, seconds in outcome.seconds.items()]

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from totalseg_mcp.engine.errors import MissingWeightsError, NotReadyError, OutOfReachError
 from totalseg_mcp.engine.reach import Reach
+from totalseg_mcp.engine.results import Results
 from totalseg_mcp.engine.tasks import labels
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
 from totalseg_mcp.tools.totalsegmentator import run
@@ -278,5 +279,19 @@ def test_the_schemas_describe_every_argument_and_default_as_documented():
         "device": "gpu",
         "resampling_order": 1,
         "stats_aggregation": "mean",
+        "cache": True,
     }
     assert TotalSegmentatorResult.model_json_schema()["properties"].keys() >= {"warnings", "grid"}
+
+
+def test_labels_of_an_earlier_call_are_reused_unless_the_call_says_no(call, session, tmp_path):
+    session.results = Results(tmp_path / "results")
+    first = run(call(), session)
+    again = run(call(multilabel=True, statistics=True), session)
+    anew = run(call(cache=False), session)
+    assert [result.reused for result in (first, again, anew)] == [False, True, False]
+    assert again.found == first.found
+    assert again.timings.saved_s > 0
+    assert {"recall"} <= again.timings.stages_s.keys()
+    assert not {"infer", "remember"} & again.timings.stages_s.keys()
+    assert "earlier call" not in first.summary + anew.summary
