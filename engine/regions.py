@@ -59,7 +59,7 @@ TABLE = Table.model_validate(tomllib.loads((TABLES / "regions.toml").read_text(e
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The height of an end of something, mm upwards; `cut` if the picture ends there first."""
+    """The height of an end, mm upwards; `cut` if the picture ends first, so that it lies beyond."""
 
     height: float
     cut: bool
@@ -92,6 +92,13 @@ class View:
         cut = any(set(one.touches) & set(SIDES[side]) for one in there)
         outermost = max if side == "top" else min
         return Edge(outermost(self.up * end for end in ends), cut)
+
+    def beyond(self, side: Side, expected: float | None) -> Edge:
+        """An end that the picture cuts off: where it is expected, but not inside the picture."""
+        low, high = self.field
+        if expected is None:
+            return Edge(high if side == "top" else low, cut=True)
+        return Edge(max(expected, high) if side == "top" else min(expected, low), cut=False)
 
 
 def body_regions(found: Mapping[str, Extent], plane: Plane) -> tuple[BodyRegion, ...]:
@@ -141,18 +148,21 @@ def _end(
 ) -> Edge | None:
     """Where a region ends: by the first edge that is in the picture, else by the ruler.
 
-    An edge that the picture cuts off lies outside, whatever the ruler says.
+    An edge that the picture cuts off lies outside, whatever the ruler says; one that strays
+    from the ruler is not the region's.
     """
-    seen = [(side, edge) for side, pattern in edges if (edge := view.edge(side, pattern))]
+    expected = measure.height(on_ruler)
+    seen = [
+        (side, edge)
+        for side, pattern in edges
+        if (edge := view.edge(side, pattern)) and not measure.strays(on_ruler, edge.height)
+    ]
     for _, edge in seen:
         if not edge.cut:
             return edge
-    height = measure.height(on_ruler)
-    for side, _ in seen:
-        low, high = view.field
-        outside = max(height or high, high) if side == "top" else min(height or low, low)
-        return Edge(outside, cut=height is None)
-    return None if height is None else Edge(height, cut=False)
+    if seen:
+        return view.beyond(seen[0][0], expected)
+    return None if expected is None else Edge(expected, cut=False)
 
 
 def _height(end: Edge | None, side: Side, shadows: Iterable[str], view: View) -> float:
