@@ -2,8 +2,8 @@
 # make test                       all tests
 # make check                      style, types, layers, packaging
 # make parity                     compare with the recorded reference runs; writes docs/parity.md
-# make recordings                 record the reference program anew (installs it beside; an hour)
-# make benchmarks                 time both programs in turn; writes benchmarks/results.md
+# make recordings                 record the reference programs anew (installs them beside; an hour)
+# make benchmarks                 time the reference programs and this one in turn; writes benchmarks/results.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -39,10 +39,14 @@ check: $(INSTALLED)
 
 parity: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m parity.report
+	PYTHONPATH=tests $(BIN)/python -m parity.report_2d
 
 recordings: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m parity.record
+	PYTHONPATH=tests $(BIN)/python -m parity.record_2d
 
-# REFERENCE=/path/to/python uses an environment that has TotalSegmentator 2.18.0 already.
+# REFERENCE=/path/to/python uses an environment that has TotalSegmentator 2.18.0 already, TS2D=...
+# one that has ts2d 1.2.0.
 benchmarks: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.run $(if $(REFERENCE),--reference $(REFERENCE))
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.run_2d $(if $(TS2D),--ts2d $(TS2D))

@@ -14,8 +14,10 @@ from pathlib import Path
 from benchmarks.contests import Contest
 from benchmarks.machine import load
 from benchmarks.sides.job import SECONDS, Seconds
+from benchmarks.sides.processes import SIZE, Size
 
 MOST_SAID = 2000  # characters
+UNKNOWN = Size(0, 0.0, 0.0)
 
 
 class FailedError(Exception):
@@ -51,12 +53,16 @@ class Side:
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a contest: the times of every round, and the load before and after."""
+    """What came of a contest: the times of every round, and the load before and after.
+
+    `sizes` are ours and the reference's, where the contest looks at them.
+    """
 
     contest: Contest
     ours: tuple[Seconds, ...]
     reference: tuple[Seconds, ...]
     load: tuple[float, float]
+    sizes: tuple[Size, Size] = (UNKNOWN, UNKNOWN)
 
     @property
     def ratio(self) -> float:
@@ -82,6 +88,7 @@ def race(
     """
     times: tuple[list[Seconds], list[Seconds]] = ([], [])
     loads: list[tuple[float, float]] = []
+    sizes = [UNKNOWN, UNKNOWN]
     jobs = (contest.ours, contest.reference)
     for turn in range(contest.rounds):
         with tempfile.TemporaryDirectory(dir=inputs.parent) as name:
@@ -92,10 +99,12 @@ def race(
                 process = sides[n].run(jobs[n], inputs, outs[n])
                 times[n].append(process if contest.whole else _of_work(outs[n]))
                 loads.append((before, load()))
+                sizes[n] = sizes[n].or_more(_size(outs[n]))
             if turn == 0:
                 contest.agree(*outs)
     before, after = (statistics.median(some) for some in zip(*loads, strict=True))
-    return Result(contest, tuple(times[0]), tuple(times[1]), (before, after))
+    ours, reference = (tuple(some) for some in times)
+    return Result(contest, ours, reference, (before, after), (sizes[0], sizes[1]))
 
 
 def median(times: tuple[Seconds, ...]) -> Seconds:
@@ -107,6 +116,11 @@ def median(times: tuple[Seconds, ...]) -> Seconds:
 
 def _of_work(out: Path) -> Seconds:
     return Seconds(**json.loads((out / SECONDS).read_text()))
+
+
+def _size(out: Path) -> Size:
+    file = out / SIZE
+    return Size(**json.loads(file.read_text())) if file.exists() else UNKNOWN
 
 
 def _cpu_of_children() -> float:

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 
 from benchmarks.race import Result, median
 from benchmarks.sides.job import Seconds
 
+MARK = "\n<!-- two dimensions -->\n"
 PAGE = """\
 # This engine and TotalSegmentator 2.18.0, side by side
 
@@ -37,13 +39,14 @@ def page(
     **about: str,
 ) -> str:
     """`versions` are ours and the reference's; `about` is the machine, the threads, the inputs."""
-    ours, reference = (_listed(some) for some in versions)
-    rows = "\n".join(_row(result) for result in results)
+    ours, reference = (listed(some) for some in versions)
+    rows = "\n".join(row(result) for result in results)
     today = date.today().isoformat()
     return PAGE.format(date=today, ours=ours, reference=reference, rows=rows, **about)
 
 
-def _row(result: Result) -> str:
+def row(result: Result) -> str:
+    """A contest as a line of the table."""
     ours, reference = median(result.ours), median(result.reference)
     return ROW.format(
         what=result.contest.what,
@@ -57,6 +60,13 @@ def _row(result: Result) -> str:
         before=result.load[0],
         after=result.load[1],
     )
+
+
+def put(page: Path, text: str, *, second: bool = False) -> None:
+    """Write one of the two parts of `page`, in two dimensions or in three, and leave the other."""
+    known = page.read_text(encoding="utf-8") if page.exists() else ""
+    first, _, last = known.partition(MARK)
+    page.write_text(MARK.join((first, text) if second else (text, last)), encoding="utf-8")
 
 
 def verdict(ratio: float) -> str:
@@ -73,5 +83,6 @@ def _with_range(times: Sequence[Seconds]) -> str:
     return f"{middle} ({min(walls):.2f} to {max(walls):.2f})"
 
 
-def _listed(versions: Mapping[str, str]) -> str:
+def listed(versions: Mapping[str, str]) -> str:
+    """Packages and their versions."""
     return ", ".join(f"{name} {version}" for name, version in versions.items())

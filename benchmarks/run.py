@@ -20,7 +20,7 @@ from benchmarks.contests import CONTESTS
 from benchmarks.inputs import SHAPE, SPACING_MM, make_inputs, make_models, structures
 from benchmarks.machine import description, wait_for_quiet
 from benchmarks.race import Side, race
-from benchmarks.report import page
+from benchmarks.report import page, put
 from benchmarks.sides.job import VERSIONS
 
 HERE = Path(__file__).parent
@@ -48,7 +48,7 @@ def main() -> None:
             quiet = partial(wait_for_quiet, asked.most_load)
             results.append(race(CONTESTS[contest], sides, inputs, quiet))
             sys.stderr.write(f"{contest}: {results[-1].ratio:.2f}\n")
-            asked.results.write_text(page(results, installed, **about), encoding="utf-8")
+            put(asked.results, page(results, installed, **about))
 
 
 def arguments() -> argparse.Namespace:

@@ -19,6 +19,7 @@ MOST_FILES = 1000
 MOST_BYTES = 8 * 2**30  # unpacked; a fold of the largest published models takes 0.3 GB
 MOST_GROWTH = 100  # times; learned numbers hardly shrink at all
 CHUNK = 2**20
+WORKPLACE = ".totalseg-mcp"  # below a root: locks, what is not complete yet, copies
 DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -52,7 +53,9 @@ def entries(source: Path) -> Iterator[list[Entry]]:
         NotReadyError: there is no such thing, it is damaged, or it could write elsewhere.
     """
     if source.is_dir():
-        yield list(_in_folder(source.resolve()))
+        with _trouble():
+            there = list(_in_folder(source.resolve()))
+        yield there
         return
     if not source.is_file():
         raise NotReadyError(f"There is no {source}.")
@@ -67,6 +70,9 @@ def entries(source: Path) -> Iterator[list[Entry]]:
 def below(found: Sequence[Entry], folder: PurePosixPath) -> list[Entry]:
     """Those inside `folder`, wherever that is, with their paths in it.
 
+    Where that is twice in a path, as in an archive that was unpacked into a folder of its name,
+    the inner one counts.
+
     >>> file = Entry(PurePosixPath("a/b/c/d.json"), 2, 2, open)
     >>> [entry.path.as_posix() for entry in below([file], PurePosixPath("b/c"))]
     ['d.json']
@@ -75,9 +81,10 @@ def below(found: Sequence[Entry], folder: PurePosixPath) -> list[Entry]:
     inside = []
     for entry in found:
         parts = entry.path.parts
-        starts = [n for n in range(len(parts)) if parts[n : n + len(names)] == names]
-        if starts and len(parts) > starts[0] + len(names):
-            rest = PurePosixPath(*parts[starts[0] + len(names) :])
+        last = len(parts) - len(names)
+        starts = [n for n in range(last) if parts[n : n + len(names)] == names]
+        if starts:
+            rest = PurePosixPath(*parts[starts[-1] + len(names) :])
             inside.append(replace(entry, path=rest))
     return inside
 
@@ -121,6 +128,7 @@ def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Entry:
 
 def _in_folder(folder: Path) -> Iterator[Entry]:
     for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != WORKPLACE]
         for name in (*folders, *files):
             file = Path(place, name)
             if file.is_symlink():

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from totalseg_mcp.engine.parcel import PARCELS, Parcel, fault
 from totalseg_mcp.engine.pins import LOCK_FILE, Pin, differing, digests, pinned, receipt
 from totalseg_mcp.engine.sources import Sources
-from totalseg_mcp.engine.tasks import MODELS, Model
 from totalseg_mcp.engine.watch import track
-from totalseg_mcp.engine.weights import Store
 
 Verdict = Literal["intact", "changed", "incomplete", "unknown"]
 
@@ -17,7 +16,7 @@ Verdict = Literal["intact", "changed", "incomplete", "unknown"]
 class Finding:
     """What became of one model, and by which record, or which files, that is known."""
 
-    model: Model
+    parcel: Parcel
     verdict: Verdict
     detail: str
 
@@ -30,20 +29,20 @@ def audit(root: Path, sources: Sources) -> list[Finding]:
     """
     lock = sources.lock or root / LOCK_FILE
     pins = pinned(lock)
-    there = [m for m in MODELS.values() if (root / m.folder / m.subfolder).exists()]
+    there = [parcel for parcel in PARCELS if (root / parcel.inside).exists()]
     return [
-        _finding(model, root / model.folder / model.subfolder, pins.get(model.folder), lock)
-        for model in track(there, "model")
+        _finding(parcel, root, pins.get(parcel.folder), lock) for parcel in track(there, "model")
     ]
 
 
-def _finding(model: Model, folder: Path, known: Pin | None, lock: Path) -> Finding:
-    if not Store((folder.parents[1],)).has(model):
-        return Finding(model, "incomplete", "files are missing or empty")
+def _finding(parcel: Parcel, root: Path, known: Pin | None, lock: Path) -> Finding:
+    if why := fault(parcel, root):
+        return Finding(parcel, "incomplete", why)
+    folder = root / parcel.inside
     record, where = known or receipt(folder), lock.name if known else "its receipt"
     if record is None or not record.files:
-        return Finding(model, "unknown", "it came without a record")
+        return Finding(parcel, "unknown", "it came without a record")
     changed = differing(record.files, digests(folder))
     if changed:
-        return Finding(model, "changed", f"by {where}: {', '.join(changed)}")
-    return Finding(model, "intact", f"by {where}")
+        return Finding(parcel, "changed", f"by {where}: {', '.join(changed)}")
+    return Finding(parcel, "intact", f"by {where}")

@@ -17,7 +17,7 @@ def cautions(
         _note(chosen),
         _nowhere(chosen, segmented),
         _whole(chosen, segmented),
-        _beside(leftovers),
+        beside(leftovers),
     )
 
 
@@ -45,7 +45,8 @@ def _whole(chosen: Plan, segmented: Segmented) -> str | None:
     return f"force_split changed nothing: the models see {slices} slices, too few to split."
 
 
-def _beside(leftovers: tuple[str, ...]) -> str | None:
+def beside(leftovers: tuple[str, ...]) -> str | None:
+    """That files of earlier runs are in the folder of the results."""
     if not leftovers:
         return None
     return (

@@ -3,6 +3,7 @@
 import torch
 
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.memory import Budget
 
 
 def choose_device(asked: str) -> tuple[torch.device, str | None]:
@@ -30,3 +31,12 @@ def choose_device(asked: str) -> tuple[torch.device, str | None]:
             f"there are {torch.cuda.device_count()}. Use device='cpu'."
         )
     return torch.device("cuda", number), None
+
+
+def room_on(device: torch.device, budget: Budget) -> int:
+    """Bytes of networks that may stay on `device`."""
+    if device.type == "cpu":
+        return budget.in_host()
+    if device.type == "mps":  # shares the machine's memory; Metal says how much of it
+        return budget.in_gpu(torch.mps.recommended_max_memory())
+    return budget.in_gpu(torch.cuda.get_device_properties(device).total_memory)

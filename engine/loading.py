@@ -2,21 +2,28 @@
 
 import pickle
 import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
-from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
+from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
+from totalseg_mcp.engine.compiled import Compiled, compiled, slide_compiled
+from totalseg_mcp.engine.conversions import conversion, key_of
 from totalseg_mcp.engine.descriptions import described, layout
+from totalseg_mcp.engine.engines import PACKAGE, Cpu, compiles, named
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.manifest import manifest
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D, mirrored
 from totalseg_mcp.engine.tasks import Model
-from totalseg_mcp.engine.watch import allow_stop
+from totalseg_mcp.engine.tracing import Traced, UncompiledError, trace
+from totalseg_mcp.engine.uninitialised import Uninitialised
+from totalseg_mcp.engine.watch import allow_stop, stage
 from totalseg_mcp.engine.weights import checkpoints
 
 # What nnU-Net's checkpoints hold besides tensors and plain values: the numpy scalars of its
@@ -33,64 +40,143 @@ SAFE_GLOBALS: list[Any] = [
 NETWORK_PACKAGE = "dynamic_network_architectures.architectures."
 PARTS_PACKAGE = "torch.nn."
 
+Read = Callable[[Path], dict[str, torch.Tensor]]  # from a checkpoint to its tensors
 
-def load(folder: Path, model: Model, device: torch.device) -> Network:
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What reads the tensors of a checkpoint, and what computes networks on a CPU."""
+
+    read: Read | None = None  # None: `read_weights`
+    cpu: Cpu = "torch"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """What a network is made of. `root` is where its models are, `name` how messages call it."""
+
+    name: str
+    root: Path
+    plans: PlansManager
+    configuration: ConfigurationManager
+    dataset: Mapping[str, Any]
+    checkpoints: tuple[Path, ...]
+    channels: int
+    structures: int
+
+
+def load(folder: Path, model: Model, device: torch.device, ways: Ways | None = None) -> Network:
     """The network in `folder` (dataset.json, plans.json, fold_N/checkpoint_final.pth).
 
+    Where OpenVINO was to compute it and cannot, torch does, and the network is degraded.
+
     Raises:
-        NotReadyError: a file cannot be read safely, or does not fit the model.
+        NotReadyError: a file cannot be read safely, or does not fit the model, or what is to
+            compute it is not installed.
     """
     plans, configuration, dataset = described(folder, model.configuration)
-    shape = len(dataset["channel_names"]), len(model.names) + 1
-    folds = tuple(
-        module(checkpoint, configuration, *shape).to(device).eval()
-        for checkpoint in checkpoints(folder, model)
+    parts = Parts(
+        name=f"model {model.dataset}",
+        root=folder.parents[1],
+        plans=plans,
+        configuration=configuration,
+        dataset=dataset,
+        checkpoints=tuple(checkpoints(folder, model)),
+        channels=len(dataset["channel_names"]),
+        structures=len(model.names),
     )
-    return Network(folds, plans, configuration, dataset, device)
+    return network_of(parts, device, ways or Ways())
 
 
-def load_2d(revision: Path, device: torch.device) -> Network2D:
+def load_2d(revision: Path, device: torch.device, ways: Ways | None = None) -> Network2D:
     """The 2-D network in `revision` (model.json, and the nnU-Net folder that it names).
 
     Raises:
-        NotReadyError: a file cannot be read safely, or does not fit the others.
+        NotReadyError: as `load`.
     """
     said = manifest(revision)
     plans, configuration, dataset = described(said.folder, said.configuration)
     channels, names = layout(dataset, said.folder)
-    folds = tuple(
-        mirrored(
-            module(checkpoint, configuration, len(channels), len(names) + 1).to(device).eval(),
-            mirror_axes(checkpoint) if said.mirroring else (),
-        )
-        for checkpoint in said.checkpoints
+    parts = Parts(
+        name=revision.parent.name,
+        root=revision.parents[1],
+        plans=plans,
+        configuration=configuration,
+        dataset=dataset,
+        checkpoints=said.checkpoints,
+        channels=len(channels),
+        structures=len(names),
     )
-    network = Network(folds, plans, configuration, dataset, device)
-    return Network2D(network, channels, names, said.tile_step)
+    axes = [mirror_axes(checkpoint) if said.mirroring else () for checkpoint in said.checkpoints]
+    ways = ways or Ways()
+    if any(axes):  # mirrored, a network is more than what OpenVINO compiles
+        ways = replace(ways, cpu="torch")
+    network = network_of(parts, device, ways)
+    folds = tuple(mirrored(fold, along) for fold, along in zip(network.folds, axes, strict=True))
+    return Network2D(replace(network, folds=folds), channels, names, said.tile_step)
 
 
-def module(
-    checkpoint: Path, configuration: ConfigurationManager, channels: int, heads: int
-) -> torch.nn.Module:
+def network_of(parts: Parts, device: torch.device, ways: Ways) -> Network:
+    """The network made of `parts`, on `device`."""
+    described = parts.plans, parts.configuration, parts.dataset, device
+    degraded = None
+    if device.type == "cpu" and compiles(ways.cpu):
+        try:
+            fast = tuple(compiled_fold(checkpoint, parts, ways) for checkpoint in parts.checkpoints)
+            nbytes = sum(checkpoint.stat().st_size for checkpoint in parts.checkpoints)
+            return Network(fast, *described, nbytes, slide_compiled, named(PACKAGE))
+        except UncompiledError as error:
+            degraded = (
+                f"OpenVINO cannot run {parts.name} ({error}): torch ran it, which is slower; the "
+                "labels are as good."
+            )
+    folds = [module(file, parts, ways).to(device).eval() for file in parts.checkpoints]
+    return Network(tuple(folds), *described, parameter_bytes(folds), degraded=degraded)
+
+
+def compiled_fold(checkpoint: Path, parts: Parts, ways: Ways) -> Compiled:
+    """A fold for OpenVINO, converted unless that was done before.
+
+    Raises:
+        UncompiledError: OpenVINO cannot run it.
+    """
+    stride = np.prod(parts.configuration.pool_op_kernel_sizes, axis=0).tolist()
+
+    def convert() -> Traced:
+        with stage(f"convert {parts.name} for OpenVINO, once", 0.0, 1.0):
+            return trace(module(checkpoint, parts, ways).eval(), parts.channels, stride)
+
+    key = key_of(checkpoint, trusted(parts.configuration), parts.channels, parts.structures)
+    return compiled(conversion(parts.root, key, convert), parts.configuration.patch_size)
+
+
+def module(checkpoint: Path, parts: Parts, ways: Ways) -> torch.nn.Module:
     """The network that the plans describe, with the weights of `checkpoint`."""
     try:
-        network: torch.nn.Module = get_network_from_plans(
-            *trusted(configuration),
-            channels,
-            heads,
-            allow_init=False,
-            deep_supervision=False,
-        )
-        network.load_state_dict(read_weights(checkpoint))
+        with Uninitialised():
+            network: torch.nn.Module = get_network_from_plans(
+                *trusted(parts.configuration),
+                parts.channels,
+                parts.structures + 1,
+                allow_init=False,
+                deep_supervision=False,
+            )
+        network.load_state_dict((ways.read or read_weights)(checkpoint))
         for layer in network.modules():
+            # A large tile takes many seconds on a CPU.
             if isinstance(layer, torch.nn.Conv2d | torch.nn.Conv3d):
                 layer.register_forward_pre_hook(lambda *_: allow_stop())
     except (KeyError, TypeError, RuntimeError) as error:
         raise NotReadyError(
-            f"The weights in {checkpoint} do not fit the {heads - 1} structures of the model "
-            f"({str(error).splitlines()[0]}). Fetch the published ones again."
+            f"The weights in {checkpoint} do not fit the {parts.structures} structures of the "
+            f"model ({str(error).splitlines()[0]}). Fetch the published ones again."
         ) from error
     return network
+
+
+def parameter_bytes(modules: list[torch.nn.Module]) -> int:
+    """What their parameters need in memory."""
+    return sum(p.nbytes for module in modules for p in module.parameters())
 
 
 def trusted(configuration: ConfigurationManager) -> tuple[str, dict[str, Any], list[str]]:

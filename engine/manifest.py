@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, ValidationError
 
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.presence import first_missing
 
 MANIFEST = "model.json"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_]+$")]
@@ -45,28 +46,46 @@ class Manifest:
     mirroring: bool  # if its checkpoint allows any
 
 
+class UnfitError(NotReadyError):
+    """A model.json, or what it names, cannot run; `fault` says why, without any advice."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        self.fault = f"{file.name}: {why}"
+        super().__init__(
+            f"{file} does not describe a model that can run: {why}. Fetch the published weights "
+            "again."
+        )
+
+
+def revisions(folder: Path) -> list[Path]:
+    """The revisions (`r001`, `r002`, …) in the folder of a model, the highest first."""
+    found = [f for f in folder.glob("r*") if re.fullmatch(r"r\d+", f.name) and f.is_dir()]
+    return sorted(found, key=lambda revision: int(revision.name[1:]), reverse=True)
+
+
 def newest(folder: Path) -> Path | None:
-    """The highest revision (`r001`, `r002`, …) in the folder of a model."""
-    revisions = [f for f in folder.glob("r*") if re.fullmatch(r"r\d+", f.name) and f.is_dir()]
-    return max(revisions, key=lambda revision: int(revision.name[1:]), default=None)
+    """The highest revision in the folder of a model."""
+    return next(iter(revisions(folder)), None)
 
 
 def manifest(revision: Path) -> Manifest:
     """What the model.json in `revision` says.
 
     Raises:
-        NotReadyError: it cannot be read, or what it names is not there.
+        UnfitError: it cannot be read, or what it names is not there.
     """
     file = revision / MANIFEST
     try:
         content = Content.model_validate_json(file.read_bytes())
         asked = Parameters.model_validate(_flat(content.param))
     except (OSError, ValidationError) as error:
-        raise _unfit(file, _first(error)) from None
+        raise UnfitError(file, _first(error)) from None
     inside = f"{asked.trainer}__{asked.plans}__{asked.configuration}"
     folders = sorted(revision.glob(f"Dataset{asked.task:03d}_*/{inside}"))
     if len(folders) != 1:
-        raise _unfit(file, f"there are {len(folders)} folders Dataset{asked.task:03d}_*/{inside}")
+        raise UnfitError(
+            file, f"there are {len(folders)} folders Dataset{asked.task:03d}_*/{inside}"
+        )
     folds = content.folds or asked.folds
     return Manifest(
         folder=folders[0],
@@ -83,9 +102,8 @@ def _checkpoints(folder: Path, folds: list[int] | None, name: str) -> tuple[Path
         files = sorted(folder.glob(f"fold_*/{name}"), key=lambda file: _number(file.parent.name))
     else:
         files = [folder / f"fold_{fold}" / name for fold in folds]
-    missing = [file for file in files if not file.is_file() or not file.stat().st_size]
-    if missing or not files:
-        raise _unfit(folder, f"{missing[0] if missing else f'fold_0/{name}'} is missing or empty")
+    if missing := first_missing(folder, files or [folder / "fold_0" / name]):
+        raise UnfitError(folder, missing)
     return tuple(files)
 
 
@@ -110,12 +128,6 @@ def _flat(content: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 
 def _first(error: OSError | ValidationError) -> str:
     if isinstance(error, OSError):
-        return str(error)
+        return error.strerror or str(error)
     detail = error.errors(include_url=False, include_input=False)[0]
     return f"{'.'.join(str(part) for part in detail['loc'])}: {detail['msg']}"
-
-
-def _unfit(file: Path, why: str) -> NotReadyError:
-    return NotReadyError(
-        f"{file} does not describe a model that can run: {why}. Fetch the published weights again."
-    )

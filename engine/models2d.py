@@ -7,6 +7,7 @@ writes them in lower case with hyphens.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import Field, TypeAdapter
@@ -27,6 +28,16 @@ class Group:
     record: int  # on Zenodo
     names: tuple[str, ...]  # its structures; the order of its outputs is in its dataset.json
 
+    @property
+    def inside(self) -> PurePosixPath:
+        """Where its files are, below a root and in its archive."""
+        return PurePosixPath(self.folder)
+
+    @property
+    def called(self) -> str:
+        """What messages call it, after the word "model"."""
+        return f"{self.model} {self.name}"
+
 
 class Model2D(Entry):
     """Networks that together segment one kind of picture."""
@@ -34,6 +45,7 @@ class Model2D(Entry):
     key: str
     record: int
     image: Literal["CT", "X-ray"]
+    channels: tuple[str, ...]  # what its networks see; their dataset.json has the last word
     lists: Mapping[str, str] = Field(alias="groups")
     name: str = ""
 

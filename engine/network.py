@@ -33,13 +33,22 @@ GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """One model on its device: a module for each fold, and how its images are made."""
+    """One model on its device: a module for each fold, and how its images are made.
 
-    folds: tuple[Module, ...]
+    `nbytes` are those of the parameters of all folds. `sliding` takes a fold over an image, where
+    `slide` does not; `engine` is what computes it, with its version, and `degraded` why that is
+    not what was chosen, where it is not.
+    """
+
+    folds: tuple[Any, ...]  # each from a tile [1, channel, ...] to outputs [1, class, ...]
     plans: PlansManager
     configuration: ConfigurationManager
     dataset: Mapping[str, Any]
     device: torch.device
+    nbytes: int = 0
+    sliding: "Slide | None" = None
+    engine: str = f"torch {torch.__version__}"
+    degraded: str | None = None
 
     def __call__(
         self, image: Volume, tile_step: float, by_class: bool = False
@@ -66,12 +75,18 @@ class Network:
             ) from error
         return self.restored(logits, made, by_class).transpose(2, 1, 0)
 
+    def rehearse(self) -> None:
+        """Run one tile of zeros, so that the first image is not the one that sets things up."""
+        patch = self.configuration.patch_size
+        self.logits(torch.zeros(len(self.dataset["channel_names"]), *patch), 1.0)
+
     @torch.inference_mode()
     def logits(self, data: torch.Tensor, tile_step: float) -> torch.Tensor:
         """The mean of the folds' outputs, half precision: [class, z, y, x]."""
         total = None
         for module in track(self.folds, "fold") if len(self.folds) > 1 else self.folds:
-            logits = slide(module, data, self.configuration.patch_size, tile_step, self.device)
+            patch = self.configuration.patch_size
+            logits = (self.sliding or slide)(module, data, patch, tile_step, self.device)
             total = logits if total is None else total.add_(logits)
         assert total is not None, "a network has at least one fold"
         return total.div_(len(self.folds)) if len(self.folds) > 1 else total
@@ -107,6 +122,10 @@ class Network:
         return there
 
 
+# A fold, data [channel, z, y, x], patch, tile step and device: the outputs [class, z, y, x].
+Slide = Callable[[Any, torch.Tensor, list[int], float, torch.device], torch.Tensor]
+
+
 @torch.inference_mode()
 def slide(
     module: Module,
@@ -139,12 +158,21 @@ def slide(
             settle(device)
         assert total is not None, "an image has at least one tile"
         total /= weights
-    if not torch.isfinite(total).all():
+    return finite(total)[(slice(None), *inner[1:])].cpu()
+
+
+def finite(outputs: torch.Tensor) -> torch.Tensor:
+    """`outputs` as they are.
+
+    Raises:
+        NotReadyError: there are infinite ones among them, or such that are no numbers.
+    """
+    if not torch.isfinite(outputs).all():
         raise NotReadyError(
             "The network's output is not finite: it overflowed half precision, or the weights are "
             "damaged. Fetch the published weights again."
         )
-    return total[(slice(None), *inner[1:])].cpu()
+    return outputs
 
 
 def tiles(shape: tuple[int, ...], patch: list[int], tile_step: float) -> list[tuple[slice, ...]]:

@@ -41,6 +41,11 @@ class Network2D:
     tile_step: float
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the parameters of all folds."""
+        return self.network.nbytes
+
+    @property
     def recipe(self) -> str:
         """What `prepare` depends on: networks with the same one share what they are given."""
         configuration = dict(self.network.configuration.configuration)
@@ -115,7 +120,7 @@ class Network2D:
         return sigmoid
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Mirrored:
     """A network's mean answer to an image and its mirror images along `axes`, by nnU-Net."""
 

@@ -13,7 +13,7 @@ from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.tasks import Model
+from totalseg_mcp.engine.parcel import Parcel
 
 RECEIPT = "totalseg-mcp-source.json"
 LOCK_FILE = "weights.lock"
@@ -52,32 +52,32 @@ def pinned(lock: Path) -> dict[str, Pin]:
         ) from None
 
 
-def pin(lock: Path, model: Model, new: Pin) -> None:
-    """Write down what `model` is from now on held to."""
+def pin(lock: Path, parcel: Parcel, new: Pin) -> None:
+    """Write down what `parcel` is from now on held to."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock.with_name(f".{lock.name}.guard")):
         pins = pinned(lock)
-        if model.folder in pins and new.sha256 is None:
+        if parcel.folder in pins and new.sha256 is None:
             return  # its files are the same, and it knows the archive too
-        pins[model.folder] = new
+        pins[parcel.folder] = new
         content = PINS.dump_python(dict(sorted(pins.items())), mode="json")
         draft = lock.with_name(f".{lock.name}.new")
         draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         os.replace(draft, lock)
 
 
-def refuse_other_archive(lock: Path, model: Model, sha256: str) -> None:
+def refuse_other_archive(lock: Path, parcel: Parcel, sha256: str) -> None:
     """Raises NotReadyError: the lock file has another digest for this model's archive."""
-    known = pinned(lock).get(model.folder)
+    known = pinned(lock).get(parcel.folder)
     if known and known.sha256 not in (None, sha256):
-        raise NotReadyError(_differs(f"The archive of model {model.dataset} has", sha256, lock))
+        raise NotReadyError(_differs(f"The archive of model {parcel.called} has", sha256, lock))
 
 
-def refuse_other_files(lock: Path, model: Model, files: Mapping[str, str]) -> None:
+def refuse_other_files(lock: Path, parcel: Parcel, files: Mapping[str, str]) -> None:
     """Raises NotReadyError: the lock file has other digests for this model's files."""
-    known = pinned(lock).get(model.folder)
+    known = pinned(lock).get(parcel.folder)
     for name in differing(known.files, files) if known and known.files else ():
-        has = f"{name} of model {model.dataset} has"
+        has = f"{name} of model {parcel.called} has"
         raise NotReadyError(_differs(has, files.get(name, "nothing"), lock))
 
 

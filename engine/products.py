@@ -125,7 +125,7 @@ def _with_slices(chosen: Plan, scan: Scan) -> tuple[str, ...]:
     if scan.source is None:
         raise BadRequestError(
             "DICOM results refer to the patient, the study and the slices they were made from, "
-            f"and {'this' if scan.form == 'dicom' else 'a NIfTI'} image does not have them. Give "
+            f"and this image ({scan.form}) does not have them. Give "
             f"the folder of the original DICOM series as input_path. {INSTEAD}"
         )
     if chosen.lowres:

@@ -11,7 +11,7 @@ import numpy as np
 from totalseg_mcp.engine.cautions import cautions
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.landmarks import read_landmarks
-from totalseg_mcp.engine.files.outputs import check, staged
+from totalseg_mcp.engine.files.outputs import check
 from totalseg_mcp.engine.landmarks import Landmarks
 from totalseg_mcp.engine.measuring import features_asked, measure
 from totalseg_mcp.engine.plan import Plan, plan
@@ -23,7 +23,8 @@ from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.suitability import Suitability, suitability
 from totalseg_mcp.engine.supply import deliver, ordered, terms
 from totalseg_mcp.engine.tasks import Model, task_named
-from totalseg_mcp.engine.watch import clocked, noted, stage, track
+from totalseg_mcp.engine.watch import clocked, noted, stage
+from totalseg_mcp.engine.writing import write_together
 
 if TYPE_CHECKING:
     import torch
@@ -41,8 +42,10 @@ class Outcome:
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
     weight_reads: int
+    loads: int
     device: str
     notes: tuple[str, ...] = ()
+    engine: str | None = None  # what computed the networks; None where none had to run
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -60,11 +63,12 @@ def run(request: Request, session: Session) -> Outcome:
     Raises:
         EngineError: the caller or the operator can put it right; nothing was written.
     """
-    began, reads = time.perf_counter(), session.weight_reads
+    began, before = time.perf_counter(), session.stats()
+    ran: list[Network] = []
     chosen = plan(request.options)
     leftovers = check(request.folder, file_names(request, chosen))
     features = features_asked(request)
-    with clocked() as seconds, noted() as notes:
+    with clocked() as seconds, noted() as notes, session.job():
         with stage("read", 0.0, 0.04):
             scan = read(request.input_path, session.reach)
             suits = suitability(scan, task_named(chosen.task), request.force)
@@ -74,18 +78,20 @@ def run(request: Request, session: Session) -> Outcome:
             device, why_not = _device(request.device)
         with stage("segment", 0.06, 0.85):
             given = _landmarks(request, chosen, scan, session)
-            segmented = segment(scan.volume, chosen, _networks(session, device), given)
+            segmented = segment(scan.volume, chosen, _networks(session, device, ran), given)
         with stage("measure", 0.85, 0.88):
             demonstration = session.store.demonstration
             findings = measure(request, chosen, scan, segmented, features, demonstration)
         with stage("write", 0.88, 1.0):
-            files = _write(request, findings)
+            writers = {name: product.write for name, product in asked(request).items()}
+            files = write_together(writers, findings, request.folder)
     seconds["total"] = time.perf_counter() - began
     told = (
         *scan.notes,
         *remarks,
         why_not,
         suits.warning,
+        *dict.fromkeys(network.degraded for network in ran),
         *cautions(chosen, segmented, leftovers),
         terms(chosen),
     )
@@ -95,9 +101,11 @@ def run(request: Request, session: Session) -> Outcome:
         files=files,
         warnings=tuple(warning for warning in told if warning),
         seconds=seconds,
-        weight_reads=session.weight_reads - reads,
+        weight_reads=session.weight_reads - before.weight_reads,
+        loads=session.stats().loads - before.loads,
         device=str(device),
         notes=tuple(notes),
+        engine=", ".join(dict.fromkeys(network.engine for network in ran)) or None,
     )
 
 
@@ -107,10 +115,13 @@ def _device(name: str) -> "tuple[torch.device, str | None]":
     return choose_device(name)
 
 
-def _networks(session: Session, device: "torch.device") -> Networks:
+def _networks(session: Session, device: "torch.device", ran: "list[Network]") -> Networks:
+    """The session's networks; those that are asked for are added to `ran`."""
+
     def network(model: Model) -> "Network":
         with stage("load weights", 0.0, 0.0):
-            return session.network(model, device)
+            ran.append(session.network(model, device))
+        return ran[-1]
 
     return network
 
@@ -122,15 +133,3 @@ def _landmarks(request: Request, chosen: Plan, scan: Scan, session: Session) -> 
     keep = chosen.region.keep.to if chosen.region.keep else ()
     grid = scan.volume.grid
     return read_landmarks(request.crop_path, chosen.region.to, keep, grid, session.reach)
-
-
-def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
-    """Write every product, then move them all into place together."""
-    products = asked(request)
-    if not products:
-        return ()
-    with staged(request.folder) as folder:
-        for name in track(tuple(products), "file kind"):
-            products[name].write(findings, folder)
-        names = sorted(file.name for file in folder.iterdir())
-    return tuple(request.folder / name for name in names)

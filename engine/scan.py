@@ -23,7 +23,7 @@ class Scan:
 
     volume: Volume
     header: Nifti1Header
-    form: Literal["nifti", "dicom"]
+    form: Literal["nifti", "nrrd", "metaimage", "dicom"]
     modality: Modality | None = None
     notes: tuple[str, ...] = ()
     source: Headers | None = field(default=None, repr=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 from totalseg_mcp.engine.licence import LicenceNumber, number_in
 
 RELEASES = "https://github.com/wasserth/TotalSegmentator/releases/download"
+RECORDS = "https://zenodo.org/records"
 LICENSED = "https://backend.totalsegmentator.com:443/download_weights"
 
 
@@ -23,11 +24,13 @@ class Sources:
     """Servers and permissions for the weights.
 
     Open models are at `<base_url>/<release>/<folder>.zip`, as on GitHub; licensed ones come
-    from `licence_url`, for a number. `lock` has the digests that all archives are held to;
+    from `licence_url`, for a number; 2-D ones are at `<ts2d_url>/<record>/files/<folder>.zip`, as
+    on Zenodo. `lock` has the digests that all archives are held to;
     without it that is `weights.lock` beside the models.
     """
 
     base_url: str = RELEASES
+    ts2d_url: str = RECORDS
     licence_url: str = LICENSED
     offline: bool = False  # no connection, whoever asks
     automatic: bool = False  # fetch what a call lacks

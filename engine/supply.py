@@ -1,21 +1,28 @@
 """The weights of one job: what it may use, what it lacks, and getting that."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from totalseg_mcp.engine.errors import MissingWeightsError, NotReadyError
 from totalseg_mcp.engine.licence import VARIABLE, WHERE, LicenceNumber
+from totalseg_mcp.engine.models2d import Group
+from totalseg_mcp.engine.parcel import Parcel
 from totalseg_mcp.engine.plan import Plan
 from totalseg_mcp.engine.session import Session
-from totalseg_mcp.engine.tasks import Model, Task, task_named
+from totalseg_mcp.engine.sources import Sources
+from totalseg_mcp.engine.tasks import Task, task_named
 from totalseg_mcp.engine.watch import stage, track
+from totalseg_mcp.engine.weights import Store
+from totalseg_mcp.engine.weights2d import Store2D
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """Models to fetch before the work; `number` where a task of the job is licensed."""
 
-    models: tuple[Model, ...]
+    models: tuple[Parcel, ...]
     number: LicenceNumber | None
 
 
@@ -31,20 +38,28 @@ def ordered(chosen: Plan, session: Session, given: LicenceNumber | None) -> Orde
         if task.licence == "commercial":
             number = given or session.sources.licence()
             _refuse_without(number, task)
-    lacking = tuple(m for m in dict.fromkeys(chosen.needs) if not session.store.has(m))
-    sources, store = session.sources, session.store
-    if lacking and (store.demonstration or not store.roots or not sources.automatic):
-        store.find(lacking[0])  # is not there, and says how to get it
-    if lacking and sources.offline:
-        try:
-            store.find(lacking[0])
-        except MissingWeightsError as error:
-            raise MissingWeightsError(f"The server is offline. {error}") from None
+    store = session.store
+    lacking = tuple(m for m in dict.fromkeys(chosen.needs) if not store.has(m))
+    if lacking:
+        _refuse_unless_fetchable(store, partial(store.find, lacking[0]), session.sources)
     return Order(lacking, number)
 
 
+def ordered_2d(groups: Iterable[Group], session: Session) -> Order:
+    """What of these 2-D networks is lacking and may be fetched; nothing is fetched yet.
+
+    Raises:
+        MissingWeightsError: weights are missing and calls may not fetch them.
+    """
+    store = session.store_2d
+    lacking = tuple(group for group in dict.fromkeys(groups) if not store.has(group))
+    if lacking:
+        _refuse_unless_fetchable(store, partial(store.find, lacking[0]), session.sources)
+    return Order(lacking, None)
+
+
 def deliver(order: Order, session: Session) -> None:
-    """Fetch what was ordered into the first folder of the store.
+    """Fetch what was ordered into the first folder of its store.
 
     Raises:
         NotReadyError: it cannot be fetched; what has come is kept for the next time.
@@ -54,8 +69,9 @@ def deliver(order: Order, session: Session) -> None:
     from totalseg_mcp.engine.fetch import fetch
 
     with stage("fetch weights", 0.04, 0.05):
-        for model in track(order.models, "model"):
-            fetch(model, session.store.roots[0], session.sources, order.number)
+        for parcel in track(order.models, "model"):
+            store = session.store_2d if isinstance(parcel, Group) else session.store
+            fetch(parcel, store.roots[0], session.sources, order.number)
 
 
 def terms(chosen: Plan) -> str | None:
@@ -67,6 +83,19 @@ def terms(chosen: Plan) -> str | None:
         f"The weights of {', '.join(limited)} are licensed CC BY-NC 4.0: not for commercial use, "
         "and no commercial licence is sold."
     )
+
+
+def _refuse_unless_fetchable(
+    store: Store | Store2D, look: Callable[[], Path], sources: Sources
+) -> None:
+    """Raises what `look` does, which is that something is missing, where it may not be fetched."""
+    if store.demonstration or not store.roots or not sources.automatic:
+        look()
+    if sources.offline:
+        try:
+            look()
+        except MissingWeightsError as error:
+            raise MissingWeightsError(f"The server is offline. {error}") from None
 
 
 def _tasks(chosen: Plan) -> Iterator[Task]:

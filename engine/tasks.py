@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -44,6 +45,16 @@ class Model(Entry):
     def subfolder(self) -> str:
         """The folder inside `folder`, by nnU-Net's convention."""
         return f"{self.trainer}__{self.plans}__{self.configuration}"
+
+    @property
+    def inside(self) -> PurePosixPath:
+        """Where its files are, below a root and in its archive."""
+        return PurePosixPath(self.folder, self.subfolder)
+
+    @property
+    def called(self) -> str:
+        """What messages call it, after the word "model"."""
+        return str(self.dataset)
 
     @property
     def names(self) -> tuple[str, ...]:

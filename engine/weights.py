@@ -2,13 +2,14 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from totalseg_mcp.engine.errors import MissingWeightsError
 from totalseg_mcp.engine.licence import VARIABLE, WHERE
+from totalseg_mcp.engine.presence import first_missing
 from totalseg_mcp.engine.sources import totalsegmentator_home
 from totalseg_mcp.engine.tasks import TASKS, Model, Resolution
 
@@ -42,7 +43,7 @@ class Store:
 
     def has(self, model: Model) -> bool:
         """Whether `model` is here, with all its files."""
-        return any(not _lacking(folder, model) for folder in self._places(model))
+        return any(not lacking(folder, model) for folder in self._places(model))
 
     def find(self, model: Model) -> Path:
         """The folder of `model` that has its dataset.json, plans.json and folds.
@@ -52,14 +53,14 @@ class Store:
         """
         started = [folder for folder in self._places(model) if folder.parent.exists()]
         for folder in started:
-            if not _lacking(folder, model):
+            if not lacking(folder, model):
                 return folder
         if self.demonstration and model.dataset not in SHOWN:
             raise MissingWeightsError(self._not_shown(model))
         if started:
             raise MissingWeightsError(
-                f"The model in {started[0]} is incomplete: {_lacking(started[0], model)} is "
-                f"missing or empty. {self._advice(model)}"
+                f"The model in {started[0]} is incomplete: {lacking(started[0], model)}. "
+                f"{self._advice(model)}"
             )
         looked = " or ".join(str(root) for root in self.roots) or "any folder: none is set"
         raise MissingWeightsError(
@@ -72,9 +73,7 @@ class Store:
             yield root / model.folder / model.subfolder
 
     def _advice(self, model: Model) -> str:
-        """The command, with the folder where it is not the usual one."""
-        usual = not self.roots or self.roots[0] == standard_root(os.environ)
-        return advice(model) + ("" if usual else f" --weights {shlex.quote(str(self.roots[0]))}")
+        return advice(model) + elsewhere(self.roots, standard_root(os.environ))
 
     def _not_shown(self, model: Model) -> str:
         return (
@@ -91,6 +90,17 @@ def standard_root(environ: Mapping[str, str]) -> Path:
     return totalsegmentator_home(environ) / "nnunet" / "results"
 
 
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Where copies of checkpoints lie that cannot lie beside the models."""
+    if caches := environ.get("XDG_CACHE_HOME"):
+        return Path(caches) / "totalseg-mcp" / "weights"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without one, as in some containers
+        home = Path("/")  # where only root can write; never /tmp, where anybody can
+    return home / ".cache" / "totalseg-mcp" / "weights"
+
+
 def checkpoints(folder: Path, model: Model) -> list[Path]:
     """The checkpoints that `model` runs with, by fold; every one that is there for "all"."""
     if model.folds == "all":
@@ -98,13 +108,16 @@ def checkpoints(folder: Path, model: Model) -> list[Path]:
     return [folder / f"fold_{number}" / CHECKPOINT for number in model.folds]
 
 
-def _lacking(folder: Path, model: Model) -> str | None:
-    """The first file of the model that is missing or empty."""
-    learned = checkpoints(folder, model)
-    for file in (*(folder / name for name in DESCRIPTIONS), *learned):
-        if not file.is_file() or not file.stat().st_size:
-            return str(file.relative_to(folder))
-    return None if learned else f"fold_0/{CHECKPOINT}"
+def lacking(folder: Path, model: Model) -> str | None:
+    """Which file of the model is missing or empty; None if it is whole."""
+    wanted = [folder / name for name in DESCRIPTIONS]
+    learned = checkpoints(folder, model) or [folder / "fold_0" / CHECKPOINT]
+    return first_missing(folder, [*wanted, *learned])
+
+
+def elsewhere(roots: Sequence[Path], usual: Path) -> str:
+    """What a command needs besides, where the first root is not the usual one."""
+    return f" --weights {shlex.quote(str(roots[0]))}" if roots and roots[0] != usual else ""
 
 
 def advice(model: Model) -> str:

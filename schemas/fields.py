@@ -8,7 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Wit
 
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.licence import LicenceNumber
+from totalseg_mcp.engine.models2d import MODELS_2D, model_named
 from totalseg_mcp.engine.request import Format
+from totalseg_mcp.engine.request2d import Format2D
 from totalseg_mcp.engine.tasks import TASKS, unknown
 
 SMALL_BLOBS_MM3 = 200.0  # what TotalSegmentator 2.18.0 removes unless told otherwise
@@ -58,6 +60,18 @@ def _formats(given: object) -> object:
     if not isinstance(names, list):
         return names
     return list(dict.fromkeys(ALIASES.get(str(name), name) for name in names))
+
+
+def _formats_2d(given: object) -> object:
+    names = _names(given)
+    return list(dict.fromkeys(names)) if isinstance(names, list) else names
+
+
+def _model_2d(name: str) -> str:
+    try:
+        return model_named(name).name
+    except BadRequestError as error:
+        raise ValueError(str(error)) from None
 
 
 def _licence(given: object) -> LicenceNumber | None:
@@ -113,6 +127,22 @@ Formats = Annotated[
             "anyOf": [
                 {"type": "string", "examples": FORMAT_NAMES},
                 {"type": "array", "items": {"enum": FORMAT_NAMES}, "minItems": 1},
+            ]
+        }
+    ),
+]
+Model2DName = Annotated[
+    str, AfterValidator(_model_2d), WithJsonSchema({"type": "string", "enum": list(MODELS_2D)})
+]
+Formats2D = Annotated[
+    list[Format2D],
+    BeforeValidator(_formats_2d),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "examples": list(get_args(Format2D))},
+                {"type": "array", "items": {"enum": list(get_args(Format2D))}, "minItems": 1},
             ]
         }
     ),

@@ -95,6 +95,10 @@ class DeviceUsed(BaseModel):
 
     asked: str
     used: str
+    engine: Annotated[
+        str | None,
+        Field(description="What computed the networks, and its version; null: none had to run."),
+    ] = None
 
 
 class Timings(BaseModel):
@@ -103,8 +107,15 @@ class Timings(BaseModel):
     total_s: float
     stages_s: Annotated[
         dict[str, float],
-        Field(description="By stage; 'segment' contains the stages from region to restore."),
+        Field(
+            description="By stage; 'segment' contains the stages from region to restore, and "
+            "'load weights'."
+        ),
     ]
     weight_reads: Annotated[
-        int, Field(description="Models read from disk; 0 where all were still loaded.")
+        int,
+        Field(description="Files of weights read, one a fold; 0 where all were still loaded."),
+    ]
+    loads: Annotated[
+        int, Field(description="Networks put on the device; 0 where all were still there.")
     ]

@@ -18,10 +18,8 @@ class StructureIn2D(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    present: bool
-    complete: Annotated[
-        bool | None, Field(description="False: the picture's border may cut it off; null: absent.")
-    ]
+    present: Literal[True]
+    complete: Annotated[bool, Field(description="False: the picture's border may cut it off.")]
     touches: Annotated[
         list[str], Field(description="Sides that it comes near to; of the patient, if known.")
     ]
@@ -52,6 +50,14 @@ class StructureIn2D(BaseModel):
         Tenths | None, Field(description="RAS+ x of the patient's left end; else from column 1.")
     ]
     right_mm: Tenths | None
+
+
+class AbsentIn2D(BaseModel):
+    """A structure that was looked for and not found."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    present: Literal[False] = False
 
 
 class BodyRegion(BaseModel):
@@ -91,9 +97,40 @@ class Suggestion(BaseModel):
     ]
 
 
-def structures_in_2d(found: Mapping[str, Extent]) -> dict[str, StructureIn2D]:
+class ImageSeen(BaseModel):
+    """What was given, and the pixels that the structures lie on."""
+
+    kind: Annotated[
+        Literal["volume", "picture"],
+        Field(description="'volume': projected from front to back; 'picture': taken as it is."),
+    ]
+    form: Annotated[str, Field(description="The file's format.")]
+    rows: int
+    columns: int
+    spacing_mm: Annotated[
+        tuple[float, float] | None,
+        Field(description="Of columns, of rows, from the front; null: the file does not say."),
+    ]
+    channels: Annotated[list[str], Field(description="What the networks saw of it.")]
+    affine: Annotated[
+        list[list[float]] | None,
+        Field(description="Of the results' grid (columns, 1, rows) to RAS+ mm; null: no place."),
+    ]
+
+
+class GroupUsed(BaseModel):
+    """A network that ran."""
+
+    group: str
+    folder: Annotated[str, Field(description="Absolute path of its weights.")]
+
+
+def structures_in_2d(found: Mapping[str, Extent]) -> dict[str, StructureIn2D | AbsentIn2D]:
     """What was measured of every structure."""
-    return {name: StructureIn2D.model_validate(extent) for name, extent in found.items()}
+    return {
+        name: StructureIn2D.model_validate(extent) if extent.present else AbsentIn2D()
+        for name, extent in found.items()
+    }
 
 
 def regions_in_view(found: Sequence[regions.BodyRegion]) -> list[BodyRegion]:

@@ -32,8 +32,8 @@ class Arguments(BaseModel):
     input_path: Annotated[
         str,
         Field(
-            description="Absolute path of a CT/MR NIfTI image, or of a DICOM series: its folder, "
-            "a zip archive of it, or one of its files."
+            description="Absolute path of a CT/MR image (NIfTI, NRRD, MetaImage), or of a DICOM "
+            "series: its folder, a zip archive of it, or one of its files."
         ),
     ]
     output_dir: Annotated[

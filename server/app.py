@@ -36,14 +36,14 @@ INSTRUCTIONS = (
 )
 
 
-def build(tools: Sequence[Tool], session: Session) -> Server[Any]:
+def build(tools: Sequence[Tool], session: Session, lane: Lane | None = None) -> Server[Any]:
     """A server with these tools, one job at a time.
 
-    All its connections share the session and the lane.
+    All its connections share the session and the lane; others may work in the lane too.
     """
     by_name = {tool.name: tool for tool in tools}
     listed = wire.ListToolsResult(tools=[describe(tool) for tool in tools])
-    lane = Lane()
+    lane = lane or Lane()
 
     async def list_tools(
         ctx: Context, params: wire.PaginatedRequestParams | None

@@ -60,6 +60,12 @@ def _add_serve(parser: ArgumentParser) -> None:
         "[TOTALSEG_MCP_DEVICE]",
     )
     parser.add_argument(
+        "--cpu",
+        metavar="auto|torch|openvino",
+        help="what computes networks on a CPU; auto: OpenVINO where it is installed "
+        "[TOTALSEG_MCP_CPU]",
+    )
+    parser.add_argument(
         "--http",
         metavar="HOST:PORT",
         help="serve streamable HTTP at /mcp there; clients send TOTALSEG_MCP_TOKEN, if it is "
@@ -71,10 +77,36 @@ def _add_serve(parser: ArgumentParser) -> None:
         help="let calls fetch the weights that they lack [TOTALSEG_MCP_FETCH=1]",
     )
     add_sources(parser)
+    _add_keeping(parser)
     parser.add_argument(
         "--log-level", choices=["debug", "info", "warning", "error"], default="info"
     )
     parser.set_defaults(command=_serve)
+
+
+def _add_keeping(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="how much memory of the machine loaded networks may keep between calls, such as "
+        "4GiB; 0 keeps none; without it an eighth of what there is [TOTALSEG_MCP_MEMORY]",
+    )
+    parser.add_argument(
+        "--gpu-memory",
+        metavar="SIZE",
+        help="the same for each GPU; without it a quarter of what it has [TOTALSEG_MCP_GPU_MEMORY]",
+    )
+    parser.add_argument(
+        "--no-weights-cache",
+        action="store_true",
+        help="read checkpoints themselves each time, and write no copies of them "
+        "[TOTALSEG_MCP_NO_WEIGHTS_CACHE=1]",
+    )
+    parser.add_argument(
+        "--warm-up",
+        metavar="TASK[:fast|:fastest],…",
+        help="load the networks of these tasks soon after the start [TOTALSEG_MCP_WARM_UP]",
+    )
 
 
 def _add_demo(parser: ArgumentParser) -> None:

@@ -18,6 +18,11 @@ def add_sources(parser: ArgumentParser) -> None:
         help="a mirror of TotalSegmentator's releases on GitHub [TOTALSEG_MCP_WEIGHTS_URL]",
     )
     parser.add_argument(
+        "--ts2d-url",
+        metavar="URL",
+        help="a mirror of TotalSegmentator 2D's records on Zenodo [TOTALSEG_MCP_TS2D_URL]",
+    )
+    parser.add_argument(
         "--lock",
         metavar="FILE",
         help="the digests that archives are held to; without it weights.lock beside the models "
@@ -29,7 +34,10 @@ def add_weights(parser: ArgumentParser) -> None:
     """`list`, `fetch`, `verify`, `import`, `path`."""
     shared = ArgumentParser(add_help=False)
     shared.add_argument(
-        "--weights", type=Path, metavar="DIR", help="not where TotalSegmentator keeps its models"
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="not where TotalSegmentator and ts2d keep their models",
     )
     add_sources(shared)
     shared.set_defaults(fetch_weights=False)
@@ -37,7 +45,15 @@ def add_weights(parser: ArgumentParser) -> None:
     listing = commands.add_parser("list", parents=[shared], help="list which are here")
     listing.set_defaults(command=_list)
     fetch = commands.add_parser("fetch", parents=[shared], help="fetch what tasks need")
-    fetch.add_argument("tasks", metavar="TASK", nargs="+")
+    fetch.add_argument(
+        "names", metavar="TASK", nargs="+", help="tasks, and 2-D models such as ts2d-v2"
+    )
+    fetch.add_argument(
+        "--groups",
+        metavar="NAME,…",
+        default="",
+        help="only these networks of the 2-D models, such as ribs,organs",
+    )
     resolution = fetch.add_mutually_exclusive_group()
     for name in ("fast", "fastest"):
         resolution.add_argument(f"--{name}", dest="resolution", action="store_const", const=name)
@@ -62,10 +78,13 @@ def _list(arguments: Namespace) -> int:
 
 
 def _fetch(arguments: Namespace) -> int:
+    from totalseg_mcp.server.wanted import wanted
     from totalseg_mcp.server.weights import fetch_weights
 
     chosen = sources(arguments, os.environ)
-    return fetch_weights(arguments.tasks, arguments.resolution, arguments.weights, chosen)
+    groups = [name.strip() for name in arguments.groups.split(",") if name.strip()]
+    parcels = wanted(arguments.names, arguments.resolution, groups)
+    return fetch_weights(parcels, arguments.weights, chosen)
 
 
 def _verify(arguments: Namespace) -> int:

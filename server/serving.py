@@ -1,14 +1,20 @@
 """From the settings to a running server."""
 
+import os
+from functools import partial
 from pathlib import Path
 
+from totalseg_mcp.engine.engines import compiles
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.session import Session
-from totalseg_mcp.engine.weights import Store
+from totalseg_mcp.engine.weights import Store, cache_folder
+from totalseg_mcp.engine.weights2d import Store2D
 from totalseg_mcp.schemas.fields import DEVICE
 from totalseg_mcp.server.app import build
 from totalseg_mcp.server.settings import BadSettingsError, Settings
 from totalseg_mcp.server.stdio import serve_stdio
+from totalseg_mcp.server.warming import warm_up
+from totalseg_mcp.server.watching import Lane
 from totalseg_mcp.server.web import serve_http
 from totalseg_mcp.tools import TOOLS
 
@@ -17,13 +23,15 @@ def serve(settings: Settings) -> None:
     """Serve all tools until the client leaves (stdin) or a signal comes (HTTP).
 
     Raises:
-        BadSettingsError: As `session`.
+        BadSettingsError, NotReadyError: As `session`.
     """
-    server = build(TOOLS, session(settings))
+    shared, lane = session(settings), Lane()
+    server = build(TOOLS, shared, lane)
+    background = partial(warm_up, settings.warm_up, shared, lane)
     if settings.http is None:
-        serve_stdio(server)
+        serve_stdio(server, background)
     else:
-        serve_http(server, settings.http, settings.token)
+        serve_http(server, settings.http, settings.token, background=background)
 
 
 def session(settings: Settings) -> Session:
@@ -31,11 +39,20 @@ def session(settings: Settings) -> Session:
 
     Raises:
         BadSettingsError: When there is no such folder of weights, or no such kind of device.
+        NotReadyError: When OpenVINO was chosen and is not installed.
     """
+    compiles(settings.cpu)
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
     return Session(
-        _store(settings.weights), Reach(settings.allow), settings.device, settings.sources
+        store=_store(settings.weights),
+        reach=Reach(settings.allow),
+        device=settings.device,
+        sources=settings.sources,
+        budget=settings.budget,
+        cache=cache_folder(os.environ) if settings.weights_cache else None,
+        cpu=settings.cpu,
+        store_2d=_store_2d(settings.weights),
     )
 
 
@@ -47,3 +64,11 @@ def _store(weights: str | None) -> Store:
     if not Path(weights).is_dir():
         raise BadSettingsError(f"There is no folder of weights {weights}.")
     return Store((Path(weights).absolute(),))
+
+
+def _store_2d(weights: str | None) -> Store2D:
+    if weights is None:
+        return Store2D.standard()
+    if weights == "demo":
+        return Store2D.demo()
+    return Store2D.first_in(Path(weights).absolute())

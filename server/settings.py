@@ -6,10 +6,23 @@ from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, cast, get_args
 
+from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.licence import VARIABLE, LicenceNumber
-from totalseg_mcp.engine.sources import LICENSED, RELEASES, Sources, totalsegmentator_home
+from totalseg_mcp.engine.memory import Budget
+from totalseg_mcp.engine.sources import (
+    LICENSED,
+    RECORDS,
+    RELEASES,
+    Sources,
+    totalsegmentator_home,
+)
+from totalseg_mcp.server.sizes import size
+
+if TYPE_CHECKING:  # the command line itself needs no numpy
+    from totalseg_mcp.engine.options import Options
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
@@ -46,7 +59,11 @@ class Settings:
     http: Address | None = None  # None: serve on stdin and stdout
     token: str | None = field(default=None, repr=False)
     log_level: str = "info"
+    cpu: Cpu = "auto"  # what computes networks on a CPU
     sources: Sources = field(default_factory=Sources)
+    budget: Budget = field(default_factory=Budget)
+    weights_cache: bool = True  # copy checkpoints that have been read
+    warm_up: "tuple[Options, ...]" = ()  # what is loaded before it is asked for
 
 
 def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
@@ -54,7 +71,7 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
 
     Raises:
         BadSettingsError: When strangers could connect without a token, or an address
-            cannot be read.
+            or another choice cannot be read.
     """
     chosen = Settings(
         weights=arguments.weights or environment.get("TOTALSEG_MCP_WEIGHTS") or None,
@@ -63,7 +80,16 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
         http=address(arguments.http) if arguments.http else None,
         token=environment.get("TOTALSEG_MCP_TOKEN") or None,
         log_level=arguments.log_level,
+        cpu=_cpu(arguments.cpu or environment.get("TOTALSEG_MCP_CPU") or "auto"),
         sources=sources(arguments, environment),
+        budget=Budget(
+            host=_size(arguments.memory or environment.get("TOTALSEG_MCP_MEMORY")),
+            gpu=_size(arguments.gpu_memory or environment.get("TOTALSEG_MCP_GPU_MEMORY")),
+        ),
+        weights_cache=not (
+            arguments.no_weights_cache or _on("TOTALSEG_MCP_NO_WEIGHTS_CACHE", environment)
+        ),
+        warm_up=_tasks(arguments.warm_up or environment.get("TOTALSEG_MCP_WARM_UP", "")),
     )
     if chosen.http and not chosen.http.is_loopback and chosen.token is None:
         raise BadSettingsError(
@@ -82,6 +108,7 @@ def sources(arguments: Namespace, environment: Mapping[str, str]) -> Sources:
     lock = arguments.lock or environment.get("TOTALSEG_MCP_LOCK")
     return Sources(
         base_url=arguments.base_url or environment.get("TOTALSEG_MCP_WEIGHTS_URL") or RELEASES,
+        ts2d_url=arguments.ts2d_url or environment.get("TOTALSEG_MCP_TS2D_URL") or RECORDS,
         licence_url=environment.get("TOTALSEG_MCP_LICENSE_URL") or LICENSED,
         offline=arguments.offline or _on("TOTALSEG_MCP_OFFLINE", environment),
         automatic=arguments.fetch_weights or _on("TOTALSEG_MCP_FETCH", environment),
@@ -91,11 +118,47 @@ def sources(arguments: Namespace, environment: Mapping[str, str]) -> Sources:
     )
 
 
+def _cpu(text: str) -> Cpu:
+    for known in get_args(Cpu):
+        if text == known:
+            return cast(Cpu, known)
+    raise BadSettingsError(f"{text!r} runs no networks: --cpu is {' or '.join(get_args(Cpu))}.")
+
+
 def _licence(text: str) -> LicenceNumber | None:
     try:
         return LicenceNumber(text) if text.strip() else None
     except BadRequestError as error:
         raise BadSettingsError(f"{VARIABLE}: {error}") from None
+
+
+def _size(text: str | None) -> int | None:
+    try:
+        return size(text) if text else None
+    except ValueError as error:
+        raise BadSettingsError(str(error)) from None
+
+
+def _tasks(text: str) -> "tuple[Options, ...]":
+    """The tasks of "total,total:fast", each at its resolution."""
+    return tuple(_task(name.strip()) for name in text.split(",") if name.strip())
+
+
+def _task(text: str) -> "Options":
+    from totalseg_mcp.engine.options import Options
+    from totalseg_mcp.engine.plan import plan
+    from totalseg_mcp.engine.tasks import Resolution
+
+    name, _, resolution = text.partition(":")
+    known = {kind: kind for kind in get_args(Resolution)} | {"": "default"}
+    if resolution not in known:
+        raise BadSettingsError(f"--warm-up: {resolution!r} is not fast or fastest, in {text!r}.")
+    options = Options(name, known[resolution])
+    try:
+        plan(options)
+    except BadRequestError as error:
+        raise BadSettingsError(f"--warm-up: {error}") from None
+    return options
 
 
 def _on(variable: str, environment: Mapping[str, str]) -> bool:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+from collections.abc import Callable, Coroutine
 from threading import Timer
 from typing import Any, NoReturn
 
@@ -21,27 +22,30 @@ LAST_TILE_S = 1.5
 LAST_ANSWERS_S = 0.5
 
 Incoming = SessionMessage | Exception
+Background = Callable[[], Coroutine[Any, Any, None]]
 
 _log = logging.getLogger(__name__)
 
 
-def serve_stdio(server: Server[Any]) -> NoReturn:
+def serve_stdio(server: Server[Any], background: Background = anyio.sleep_forever) -> NoReturn:
     """Serve until stdin ends, then end the process, with the job that may be running.
 
-    While serving, what anything prints goes to stderr: the SDK keeps the wire apart.
+    `background` runs beside it. While serving, what anything prints goes to stderr: the SDK
+    keeps the wire apart.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the thread that reads stdin hears no other end
     try:
-        anyio.run(_serve, server)
+        anyio.run(_serve, server, background)
     except* BrokenPipeError:
         _log.info("the client has gone without a farewell")
     _leave()
 
 
-async def _serve(server: Server[Any]) -> None:
+async def _serve(server: Server[Any], background: Background) -> None:
     send, read = anyio.create_memory_object_stream[Incoming](0)
     async with stdio_server() as (stdin, stdout), anyio.create_task_group() as group:
         group.start_soon(_pass_on, stdin, send)
+        group.start_soon(background)
         await server.run(read, stdout, server.create_initialization_options())
         group.cancel_scope.cancel()
 

@@ -12,14 +12,14 @@ WIDTH = 100
 
 def table(result: TotalSegmentatorResult) -> str:
     """What was done, where it is, what was measured, and what to beware of."""
-    parts = [_wrapped(result.summary), _facts(result)]
+    parts = [wrapped(result.summary), _facts(result)]
     if result.statistics:
         unit = "HU" if result.task_info.image_type == "CT" else "a.u."
         parts.append(_measured(result.statistics, unit))
     if result.not_found:
-        parts.append(_wrapped(f"Not found: {', '.join(result.not_found)}."))
+        parts.append(wrapped(f"Not found: {', '.join(result.not_found)}."))
     if result.warnings:
-        parts.append("\n".join(["Warnings", *(_wrapped(f"- {text}") for text in result.warnings)]))
+        parts.append("\n".join(["Warnings", *(wrapped(f"- {text}") for text in result.warnings)]))
     return "\n\n".join(parts)
 
 
@@ -30,14 +30,14 @@ def _facts(result: TotalSegmentatorResult) -> str:
         "Status": result.status,
         "Task": f"{result.task_info.task} ({result.task_info.resolution})",
         "Weights": f"{result.weights} (models {datasets})",
-        "Device": result.device.used,
+        "Device": " by ".join(filter(None, (result.device.used, result.device.engine))),
         "Seconds": f"{result.timings.total_s:.1f} ({', '.join(stages)})",
         "Folder": result.output_dir,
         "Masks": f"{len(result.segmentation_files)} files",
         "Statistics": result.statistics_file or "-",
         "Preview": result.preview_file or "-",
     }
-    return "\n".join(_wrapped(f"{name:<12}{value}", 12) for name, value in rows.items())
+    return "\n".join(wrapped(f"{name:<12}{value}", 12) for name, value in rows.items())
 
 
 def _measured(statistics: dict[str, StructureStatistics], unit: str) -> str:
@@ -48,7 +48,7 @@ def _measured(statistics: dict[str, StructureStatistics], unit: str) -> str:
         (name, _volume(row), _number(row.mean_intensity), "yes" if row.complete else "cut off")
         for name, row in by_size
     ]
-    return _columns([("Structure", "Volume (ml)", f"Mean ({unit})", "Complete"), *rows])
+    return columns([("Structure", "Volume (ml)", f"Mean ({unit})", "Complete"), *rows])
 
 
 def _volume(row: StructureStatistics) -> str:
@@ -61,11 +61,12 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def _columns(rows: Iterable[tuple[str, str, str, str]]) -> str:
+def columns(rows: Iterable[tuple[str, str, str, str]]) -> str:
+    """Rows of a name, two numbers and a word, one below the other."""
     return "\n".join(f"{a:<34}{b:>12}{c:>12}  {d}" for a, b, c, d in rows)
 
 
-def _wrapped(text: str, indent: int = 2) -> str:
+def wrapped(text: str, indent: int = 2) -> str:
     """Within `WIDTH`; a path that is longer stays whole."""
     return textwrap.fill(
         text,

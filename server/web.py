@@ -1,8 +1,11 @@
 """Serves many clients on streamable HTTP."""
 
 import hmac
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio
 import uvicorn
 from mcp.server import Server
 from mcp.server.transport_security import TransportSecuritySettings
@@ -10,9 +13,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from totalseg_mcp.server.settings import Address
+
+Background = Callable[[], Coroutine[Any, Any, None]]
 
 GRACE_S = 10  # for calls in flight when the server is told to end
 
@@ -20,11 +25,20 @@ LOOPBACK = ("127.0.0.1:*", "localhost:*", "[::1]:*")
 
 
 def serve_http(
-    server: Server[Any], address: Address, token: str | None, grace_s: int = GRACE_S
+    server: Server[Any],
+    address: Address,
+    token: str | None,
+    grace_s: int = GRACE_S,
+    background: Background = anyio.sleep_forever,
 ) -> None:
-    """Serve on `address` until a signal comes; then calls in flight get `grace_s` to end."""
+    """Serve on `address` until a signal comes; then calls in flight get `grace_s` to end.
+
+    `background` runs beside it.
+    """
+    app = application(server, address, token)
+    app.router.lifespan_context = beside(app.router.lifespan_context, background)
     uvicorn.run(
-        application(server, address, token),
+        app,
         host=address.host,
         port=address.port,
         log_config=None,  # ours, on stderr
@@ -51,6 +65,19 @@ def application(server: Server[Any], address: Address, token: str | None) -> Sta
     if token is not None:
         app.add_middleware(Bearer, token=token)
     return app
+
+
+def beside(lifespan: Lifespan[Starlette], background: Background) -> Lifespan[Starlette]:
+    """The lifespan of an application that has a task running as long as it lives."""
+
+    @asynccontextmanager
+    async def longer(app: Starlette) -> AsyncIterator[Mapping[str, Any]]:
+        async with lifespan(app) as state, anyio.create_task_group() as group:
+            group.start_soon(background)
+            yield state or {}
+            group.cancel_scope.cancel()
+
+    return longer
 
 
 class Bearer:

@@ -1,5 +1,6 @@
 """A server of model archives on this machine, which can be told to misbehave, and archives."""
 
+import hashlib
 import io
 import re
 import stat
@@ -8,10 +9,13 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from ssl import SSLContext
 
+from totalseg_mcp.engine.models2d import GROUPS
+from totalseg_mcp.engine.parcel import Parcel
 from totalseg_mcp.engine.pins import LOCK_FILE
 from totalseg_mcp.engine.sources import Patience, Sources
 from totalseg_mcp.engine.tasks import MODELS
@@ -24,6 +28,14 @@ FILES = {
     f"{INSIDE}/plans.json": b"{}",
     f"{INSIDE}/fold_0/checkpoint_final.pth": bytes(range(256)) * 12_000,
 }
+GROUP = GROUPS["ts2d-v2-ep4000b2_ribs"]
+REVISION = f"{GROUP.folder}/r001"
+INSIDE_2D = f"{REVISION}/Dataset304_TS2Dv2_ribs/nnUNetTrainer__nnUNetPlans__2d"
+FILES_2D = {
+    f"{REVISION}/model.json": b'{"param": {"nnu.task": 304, "nnu.trainer": "nnUNetTrainer", '
+    b'"nnu.configuration": "2d"}}',
+    **{name.replace(INSIDE, INSIDE_2D): content for name, content in FILES.items()},
+}
 NUMBER = "aca_98765432101234"
 HASTE = Patience(silence_s=2.0, pauses_s=(0.0, 0.0))
 
@@ -32,10 +44,11 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @dataclass
 class Server:
-    """Where it is, and what was asked of it: method, headers, body."""
+    """Where it is, and what was asked of it: method, headers, body; and the path."""
 
     address: str
     asked: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -52,6 +65,7 @@ def answering(*answers: Answer, tls: SSLContext | None = None) -> Iterator[Serve
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            known.paths.append(self.path)
             length = int(self.headers.get("Content-Length") or 0)
             known.asked.append((self.command, dict(self.headers), self.rfile.read(length)))
             try:
@@ -141,8 +155,8 @@ def zipped(
 
 def from_(server: Server, **changes: object) -> Sources:
     """That server as the place of all weights."""
-    known = {"base_url": server.address, "licence_url": server.url, "patience": HASTE}
-    return Sources(**{**known, **changes})
+    known = {"base_url": server.address, "licence_url": server.url, "ts2d_url": server.address}
+    return Sources(**{**known, "patience": HASTE, **changes})
 
 
 def in_use(root: Path) -> dict[str, bytes]:
@@ -156,3 +170,49 @@ def in_use(root: Path) -> dict[str, bytes]:
 
 
 ARCHIVE = zipped(FILES)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One kind of weights: what may come, its files below a root, where it is on a server."""
+
+    parcel: Parcel
+    files: dict[str, bytes]
+    home: str  # of its dataset.json, below a root
+    path: str  # of its archive, below the server's address
+
+    @cached_property
+    def archive(self) -> bytes:
+        return zipped(self.files)
+
+    @property
+    def turned(self) -> dict[str, bytes]:
+        """The same, changed where only a digest can tell."""
+        return {n: c[::-1] if n.endswith(".pth") else c for n, c in self.files.items()}
+
+    def within(self, names: dict[str, bytes]) -> dict[str, bytes]:
+        """Those of `names` that are its files."""
+        return {name: content for name, content in names.items() if name in self.files}
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of its files, by their names in its folder."""
+        return {
+            PurePosixPath(n).relative_to(self.parcel.inside).as_posix(): hashlib.sha256(
+                c
+            ).hexdigest()
+            for n, c in self.files.items()
+        }
+
+    def put(self, root: Path) -> None:
+        for name, content in self.files.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(content)
+
+
+SAMPLES = {
+    "3-D": Sample(MODEL, FILES, INSIDE, f"/{MODEL.release}/{MODEL.folder}.zip"),
+    "2-D": Sample(
+        GROUP, FILES_2D, INSIDE_2D, f"/{GROUP.record}/files/{GROUP.folder}.zip?download=1"
+    ),
+}

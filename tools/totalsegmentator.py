@@ -26,22 +26,18 @@ from totalseg_mcp.schemas.findings import (
     ModelUsed,
     StructureStatistics,
     TaskInfo,
-    Timings,
 )
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
+from totalseg_mcp.tools.demonstration import DEMONSTRATION
 from totalseg_mcp.tools.radiomics import features_by_structure, radiomics_warnings
+from totalseg_mcp.tools.timings import timings
 from totalseg_mcp.tools.tool import Tool
-
-DEMONSTRATION = (
-    "These results come from demonstration weights, trained on synthetic phantoms only: they "
-    "show how the tool works and say nothing about a patient."
-)
 
 
 def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
     """Segment anatomical structures in a 3-D CT or MR image with TotalSegmentator's models.
 
-    Reads a NIfTI file or a folder of DICOM slices; writes a mask per structure (or one
+    Reads NIfTI, NRRD, MetaImage or a folder of DICOM slices; writes a mask per structure (or one
     label map, or DICOM SEG, DICOM RTSTRUCT or 3D Slicer's NRRD: output_type), and on request
     statistics.json, radiomics.json and preview.png, into output_dir. The result names the
     files and says which structures were found, which were cut off by the image's border
@@ -135,8 +131,8 @@ def _result(
             ModelUsed(dataset=model.dataset, folder=str(session.store.find(model)))
             for model in dict.fromkeys(plan.needs)
         ],
-        device=DeviceUsed(asked=request.device, used=outcome.device),
-        timings=_timings(outcome),
+        device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
+        timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads),
         grid=_grid(outcome.findings.labels.grid),
         nora_tag=arguments.nora_tag,
     )
@@ -172,15 +168,6 @@ def _task_info(outcome: Outcome) -> TaskInfo:
     )
 
 
-def _timings(outcome: Outcome) -> Timings:
-    stages = {name: round(s, 3) for name, s in outcome.seconds.items() if name != "total"}
-    return Timings(
-        total_s=round(outcome.seconds["total"], 3),
-        stages_s=stages,
-        weight_reads=outcome.weight_reads,
-    )
-
-
 def _grid(grid: Grid) -> ImageGrid:
     return ImageGrid(
         shape=grid.shape,
@@ -213,7 +200,8 @@ def _log(outcome: Outcome, verbose: bool) -> str:
     """What a command line would have printed; `verbose` adds sizes and times."""
     findings = outcome.findings
     lines = [
-        f"task {findings.plan.task}, {findings.plan.resolution} resolution, on {outcome.device}",
+        f"task {findings.plan.task}, {findings.plan.resolution} resolution, on {outcome.device}"
+        + (f" by {outcome.engine}" if outcome.engine else ""),
         f"scan {findings.labels.grid.shape}, {findings.labels.grid.axcodes}",
         *(f"warning: {warning}" for warning in outcome.warnings),
     ]

@@ -15,6 +15,7 @@ from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.volume import Affine, Shape
 
 MOST_VOXELS = 2**31  # 1024 x 1024 x 2048; more does not fit any machine this runs on
+MOST_PIXELS = 2**26  # of a picture, its channels included; 8192 x 8192
 WIDEST_MM = 50.0
 SPACING_TOLERANCE = 0.01  # relative; TotalSegmentator believes the header's spacing
 SHEAR_NOTED, SHEAR_REFUSED = 0.999, 0.5  # volume of the cell spanned by the unit axes; 1 = upright
@@ -98,3 +99,31 @@ def meaningful(data: NDArray[Any]) -> None:
     low, high = data.min(), data.max()
     if low == high:
         raise BadImageError(f"The image is empty: all its voxels are {low:g}.")
+
+
+def spaced(spacing_mm: Sequence[float]) -> None:
+    """Refuse pixels that are no pixels of a patient."""
+    if not all(0 < edge <= WIDEST_MM for edge in spacing_mm):
+        said = ", ".join(f"{edge:.4g}" for edge in spacing_mm)
+        raise BadImageError(
+            f"The pixel spacing is {said} mm; it must be above 0 and at most {WIDEST_MM:g} mm. "
+            "Repair the image's header."
+        )
+
+
+def visible(data: NDArray[np.float32]) -> None:
+    """Refuse a picture `[channel, row, column]` with NaN, infinity, or a channel without contrast.
+
+    The networks normalise a picture by its mean and deviation: neither would mean anything.
+    """
+    broken = data.size - int(np.count_nonzero(np.isfinite(data)))
+    if broken:
+        raise BadImageError(
+            f"{broken:,} of the picture's {data.size:,} values are NaN, infinite or beyond single "
+            "precision. Replace them, and give the repaired picture."
+        )
+    for channel, values in enumerate(data):
+        if values.min() == values.max():
+            raise BadImageError(
+                f"The picture is empty: all values of channel {channel} are {values.min():g}."
+            )

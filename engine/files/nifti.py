@@ -83,21 +83,35 @@ def read_mask(path: Path, reach: Reach) -> Volume:
 
 
 def _scan(path: Path, reach: Reach) -> Scan:
+    file, form, header = headed(path, reach)
+    shape = checks.three_dimensional(size_of(header))
+    affine = np.asarray(header.get_best_affine(), np.float64)
+    notes = (*checks.placed(affine, header["pixdim"][1:4].astype(float)), *_notes(header))
+    data = voxels_of(file, form, header, reach).reshape(shape, order="F")
+    i, j, k = (float(edge) for edge in header["pixdim"][1:4])
+    return Scan(
+        Volume(data, Grid(shape, affine, (i, j, k))), _repeated(header, form), "nifti", notes=notes
+    )
+
+
+def headed(path: Path, reach: Reach) -> tuple[Path, Form, Nifti1Header]:
+    """The file with the header of the image in `path`, and the header, of single real numbers.
+
+    Raises:
+        BadImageError, OutOfReachError: as `read_nifti`.
+    """
     file = reach.reading(_header_file(path))
     form = _form(file)
     if form is None:
         raise BadImageError(f"{path} is not a NIfTI file.")
     header = _header(file, form)
-    shape = checks.three_dimensional(_size(header))
     _scalar(header)
-    affine = np.asarray(header.get_best_affine(), np.float64)
-    notes = (*checks.placed(affine, header["pixdim"][1:4].astype(float)), *_notes(header))
-    voxels = reach.reading(_voxel_file(file)) if form.paired else file
-    data = _voxels(voxels, header).reshape(shape, order="F")
-    i, j, k = (float(edge) for edge in header["pixdim"][1:4])
-    return Scan(
-        Volume(data, Grid(shape, affine, (i, j, k))), _repeated(header, form), "nifti", notes=notes
-    )
+    return file, form, header
+
+
+def voxels_of(file: Path, form: Form, header: Nifti1Header, reach: Reach) -> NDArray[Any]:
+    """All values, in real units, of the image that `headed` has found."""
+    return _voxels(reach.reading(_voxel_file(file)) if form.paired else file, header)
 
 
 @contextmanager
@@ -158,7 +172,8 @@ def _header(path: Path, form: Form) -> Nifti1Header:
     return header
 
 
-def _size(header: Nifti1Header) -> list[int]:
+def size_of(header: Nifti1Header) -> list[int]:
+    """The sizes of all axes."""
     axes = int(header["dim"][0])
     if not 1 <= axes <= 7:
         raise BadImageError(f"The header is damaged: it says that the image is {axes}-D.")
@@ -187,8 +202,8 @@ def _notes(header: Nifti1Header) -> Iterator[str]:
 
 
 def _voxels(path: Path, header: Nifti1Header) -> NDArray[Any]:
-    """The first volume in `path`, in native byte order."""
-    count = int(np.prod(header["dim"][1:4], dtype=np.int64)) * header.get_data_dtype().itemsize
+    """What `path` holds, in native byte order."""
+    count = int(np.prod(size_of(header), dtype=np.float64)) * header.get_data_dtype().itemsize
     with _opened(path) as stream:
         most = path.stat().st_size * (DEFLATE_RATIO if isinstance(stream, IGzipFile) else 1)
         if count > most:  # before so much memory is asked for

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import iter_pixels
+from pydicom.uid import UID
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import checks, codecs
@@ -30,7 +31,8 @@ def voxels(slices: Sequence[Slice]) -> NDArray[Any]:
     Raises:
         BadImageError: a file is damaged, or packed in a way that cannot be unpacked.
     """
-    _unpackable(slices)
+    for one in {one.packing: one for one in slices}.values():
+        unpackable(one.source, one.packing)
     whole = all(one.rescale.slope == 1 and one.rescale.intercept.is_integer() for one in slices)
     shape = checks.three_dimensional((*slices[0].size, len(slices)))
     integer = np.int32 if max(one.bits for one in slices) <= 16 else np.int64
@@ -44,21 +46,20 @@ def voxels(slices: Sequence[Slice]) -> NDArray[Any]:
     return data
 
 
-def _unpackable(slices: Sequence[Slice]) -> None:
+def unpackable(source: Source, packing: UID) -> None:
     """Refuse what no decoder is here for."""
     codecs.register()
-    for one in {one.packing: one for one in slices}.values():
-        try:
-            ready = get_decoder(one.packing).is_available
-        except NotImplementedError:
-            ready = False
-        if not ready:
-            known = one.packing.name != one.packing  # else it may be anything
-            form = one.packing.name if known else "something unknown"
-            raise BadImageError(
-                f"{one.source.name} is packed as {form}, which cannot be unpacked here. Have the "
-                "series exported uncompressed, or convert it to NIfTI, with dcm2niix for example."
-            )
+    try:
+        ready = get_decoder(packing).is_available
+    except NotImplementedError:
+        ready = False
+    if not ready:
+        known = packing.name != packing  # else it may be anything
+        form = packing.name if known else "something unknown"
+        raise BadImageError(
+            f"{source.name} is packed as {form}, which cannot be unpacked here. Have the "
+            "series exported uncompressed, or convert it to NIfTI, with dcm2niix for example."
+        )
 
 
 def _stored(slices: Sequence[Slice]) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -68,12 +69,16 @@ def _stored(slices: Sequence[Slice]) -> Iterator[tuple[int, NDArray[np.int64]]]:
         files.setdefault(one.source, []).append(k)
     for source in track(list(files), "file"):
         numbers = sorted(files[source], key=lambda k: slices[k].frame)
-        own = slices[numbers[0]]
-        plugin = codecs.LABEL if codecs.is_available(own.packing) else ""
         frames = [slices[k].frame for k in numbers]
         with understood(source):
-            with source.opened() as stream:
-                whole = dcmread(stream, specific_tags=PIXELS)
-            decoded = iter_pixels(whole, indices=frames, decoding_plugin=plugin)
-            for k, frame in zip(numbers, decoded, strict=True):
-                yield k, frame.astype(np.int64)
+            decoded = decode(source, slices[numbers[0]].packing, frames)
+            yield from zip(numbers, decoded, strict=True)
+
+
+def decode(source: Source, packing: UID, frames: Sequence[int]) -> Iterator[NDArray[np.int64]]:
+    """The values `[row, column]` of the `frames` in a file, as stored."""
+    plugin = codecs.LABEL if codecs.is_available(packing) else ""
+    with source.opened() as stream:
+        whole = dcmread(stream, specific_tags=PIXELS)
+    for frame in iter_pixels(whole, indices=frames, decoding_plugin=plugin):
+        yield frame.astype(np.int64)

@@ -177,7 +177,7 @@ def _slice(source: Source, packing: UID, frame: int, header: Dataset) -> Slice:
         lossy=str(header.get("LossyImageCompression")) == "01" or packing in LOSSY,
         size=(int(header.Columns), int(header.Rows)),
         place=_place(header),
-        rescale=_rescale(header),
+        rescale=rescale_of(header),
         bits=int(header.BitsAllocated),
         padding=None if padding is None else int(padding),
         marks=tuple(_told("\\".join(map(str, _values(header, name)))) for name in MARKS),
@@ -206,7 +206,8 @@ def _place(header: Dataset) -> Place:
     return Place(position.reshape(3), along, downward, (float(across), float(down)))
 
 
-def _rescale(header: Dataset) -> Rescale:
+def rescale_of(header: Dataset) -> Rescale:
+    """How the values of the image are rescaled; as they are where the header does not say."""
     slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
     rescale = Rescale(
         1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)

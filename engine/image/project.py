@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.image.orientation import reorient
+from totalseg_mcp.engine.image.shear import as_ts2d_reads
 from totalseg_mcp.engine.picture import Plane
 from totalseg_mcp.engine.volume import Affine, Grid, Volume
 
@@ -31,6 +32,13 @@ def _mean(values: Values) -> Values:
     return total / np.float64(values.shape[DEPTH])
 
 
+def _median(values: Values) -> Values:
+    """Of an even number of values the upper one of the two in the middle, as ITK has it."""
+    middle = values.shape[DEPTH] // 2
+    median: Values = np.partition(values, middle, axis=DEPTH)[:, middle]
+    return median
+
+
 # By the name of the channel in a model's dataset.json.
 PROJECTIONS: Mapping[str, Callable[[Values], Values]] = {
     "max": lambda values: values.max(DEPTH),
@@ -38,7 +46,7 @@ PROJECTIONS: Mapping[str, Callable[[Values], Values]] = {
     "min": lambda values: values.min(DEPTH),
     "mean": _mean,
     "avg": _mean,
-    "median": lambda values: np.median(values, axis=DEPTH),
+    "median": _median,
     "std": lambda values: values.std(DEPTH, dtype=np.float64, ddof=1),
     "first": _first,
     "depth": _first,
@@ -60,13 +68,14 @@ def plane_of(grid: Grid) -> Plane:
     """Where the pixels of a projection of `grid` are.
 
     ts2d leaves out the depth of an oblique scan's directions, so that its pixels become as
-    small as they look from the front.
+    small as they look from the front. Those of a sheared scan are as large as ts2d takes them to
+    be; `grid` says where they are.
     """
     facing = reorient(Volume(np.broadcast_to(np.uint8(0), grid.shape), grid), FROM_FRONT).grid
     columns, depth, rows = facing.shape
     affine = facing.affine.copy()
     affine[:3, DEPTH] *= depth
-    seen = _without_depth(RAS_TO_LPS @ facing.affine)
+    seen = _without_depth(RAS_TO_LPS @ as_ts2d_reads(facing.affine))
     spacing = np.linalg.norm(seen[:, :2], axis=0)
     direction = seen[:, :2] / spacing
     return Plane(

@@ -1,7 +1,7 @@
 """Where every structure of a picture lies, how large it looks, and whether it was seen whole."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 import numpy as np
@@ -114,6 +114,19 @@ def _extent(
     )
 
 
+def without_mm(extent: Extent) -> Extent:
+    """What is left of an extent where nobody knows how large a pixel is."""
+    return replace(
+        extent,
+        area_mm2=None,
+        lower_bound=False,
+        top_mm=None,
+        bottom_mm=None,
+        left_mm=None,
+        right_mm=None,
+    )
+
+
 def field_mm(plane: Plane) -> tuple[float, float]:
     """Where the picture begins and ends along the body: its top and bottom edge in mm.
 
@@ -124,6 +137,13 @@ def field_mm(plane: Plane) -> tuple[float, float]:
     middle = (columns - 1) / 2
     top, bottom = (heights @ (row, middle, 1.0) for row in (-0.5, rows - 0.5))
     return float(top), float(bottom)
+
+
+def row_at(plane: Plane, mm: float) -> float:
+    """The row at a height, which is counted as `Extent` does, in the middle column."""
+    heights, _ = _axes(plane)
+    middle = (plane.shape[1] - 1) / 2
+    return float((mm - heights[2] - heights[1] * middle) / heights[0])
 
 
 def _box(pixels: Pixels) -> Box | None:

@@ -21,6 +21,13 @@ def titled(panel: Image.Image, title: str, sides: tuple[str, str]) -> None:
     _write(draw, (panel.width - INSET, middle), sides[1], "rm", LARGE)
 
 
+def upright(panel: Image.Image) -> None:
+    """Write on `panel`, beside title and scale, that the head is up."""
+    draw = ImageDraw.Draw(panel)
+    _write(draw, (panel.width - INSET, INSET), "H", "rt", LARGE)
+    _write(draw, (INSET, panel.height - INSET), "F", "lb", LARGE)
+
+
 def scaled(panel: Image.Image, px_per_mm: float) -> None:
     """Draw a bar of a round length at the bottom, if the panel has room for it."""
     lengths = [mm for mm in BARS_MM if mm * px_per_mm <= panel.width * BAR_SHARE]

@@ -1,12 +1,12 @@
 """The picture: slices and surface side by side, and what the colours mean."""
 
 from collections.abc import Sequence
-from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
 from totalseg_mcp.engine.image.orientation import reorient
+from totalseg_mcp.engine.preview.fit import fitted
 from totalseg_mcp.engine.preview.layout import GAP, MOST_PX, layout
 from totalseg_mcp.engine.preview.legend import Legend, legend
 from totalseg_mcp.engine.preview.marks import TITLE, crossed, scaled, titled
@@ -17,10 +17,7 @@ from totalseg_mcp.engine.preview.window import window
 from totalseg_mcp.engine.scan import Modality
 from totalseg_mcp.engine.volume import Labels, Volume
 
-MOST_BYTES = 400_000  # the picture travels inside an answer
 ROOM = (MOST_PX, 1000)  # px
-ATTEMPTS = 8  # at most, each smaller than the one before
-BYTES_TO_SCALE = 0.8  # measured: the bytes go with the scale to the power of 1.3
 
 
 def preview(image: Volume, labels: Labels, modality: Modality) -> bytes:
@@ -36,14 +33,7 @@ def preview(image: Volume, labels: Labels, modality: Modality) -> bytes:
     cuts = slices(image, labels, window(image, found, modality))
     body = surface(labels, tuple(voxels))
     names = legend(voxels, labels.names)
-    shrink = 1.0
-    for _ in range(ATTEMPTS):
-        canvas = _composed(cuts, body, names, shrink)
-        picture = _png(canvas)
-        if len(picture) <= MOST_BYTES and max(canvas.size) <= MOST_PX:
-            break
-        shrink *= min((MOST_BYTES / len(picture)) ** BYTES_TO_SCALE, 0.97)
-    return picture
+    return fitted(lambda shrink: _composed(cuts, body, names, shrink))
 
 
 def _voxels(labels: Labels) -> dict[int, int]:
@@ -104,9 +94,3 @@ def _centred(shown: Image.Image, size: Size) -> Image.Image:
     panel = Image.new("RGB", size)
     panel.paste(shown, ((size[0] - shown.width) // 2, (size[1] - shown.height) // 2))
     return panel
-
-
-def _png(canvas: Image.Image) -> bytes:
-    buffer = BytesIO()
-    canvas.save(buffer, "PNG")
-    return buffer.getvalue()

@@ -26,6 +26,13 @@ class Window(NamedTuple):
         return grey
 
 
+# How the names of bones begin.
+BONES = (
+    *("vertebrae", "sacrum", "rib_", "sternum", "costal_", "clavicula_", "scapula_", "skull"),
+    *("humerus", "ulna", "radius", "carpal", "metacarpal", "phalanges_", "hip_", "femur_"),
+    *("patella", "tibia", "fibula", "tarsal", "metatarsal", "zygomatic_", "styloid_"),
+    *("mandible", "lower_", "upper_", "teeth_", "bridge", "crown", "implant", "hard_palate"),
+)
 SOFT_TISSUE = Window(-160, 240)  # HU: level 40, width 400
 # For scans in which nothing else was found than structures whose names begin so.
 CT_WINDOWS: dict[Window, tuple[str, ...]] = {
@@ -36,12 +43,7 @@ CT_WINDOWS: dict[Window, tuple[str, ...]] = {
         *("frontal_lobe", "parietal_lobe", "occipital_lobe", "temporal_lobe", "central_sulcus"),
         *("ventricle", "third_ventricle", "fourth_ventricle"),
     ),
-    Window(-400, 1400): (  # level 500, width 1800
-        *("vertebrae", "sacrum", "rib_", "sternum", "costal_", "clavicula_", "scapula_", "skull"),
-        *("humerus", "ulna", "radius", "carpal", "metacarpal", "phalanges_", "hip_", "femur_"),
-        *("patella", "tibia", "fibula", "tarsal", "metatarsal", "zygomatic_", "styloid_"),
-        *("mandible", "lower_", "upper_", "teeth_", "bridge", "crown", "implant", "hard_palate"),
-    ),
+    Window(-400, 1400): BONES,  # level 500, width 1800
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from model_folder import make_model_folder
+from model_folder import make_model_folder, weights
 
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.loading import load
@@ -39,6 +39,16 @@ def test_the_numpy_scalars_of_a_training_log_are_no_obstacle(tmp_path):
     log = {"_best_ema": np.float64(0.9), "losses": [np.float32(0.1)]}
     folder = make_model_folder(tmp_path, 298, logging=log)
     assert load(folder, FASTEST, CPU).folds
+
+
+def test_every_weight_is_that_of_the_checkpoint_and_none_is_drawn(tmp_path):
+    folder = make_model_folder(tmp_path, 298, seed=3)
+    there = weights(FASTEST, 3)
+    before = torch.get_rng_state()
+    loaded = load(folder, FASTEST, CPU).folds[0].state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert loaded.keys() == there.keys()
+    assert all(torch.equal(loaded[name], there[name]) for name in there)
 
 
 def test_weights_stored_in_half_precision_load_as_single(tmp_path):

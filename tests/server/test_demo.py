@@ -64,7 +64,12 @@ def result():
         weights="demonstration",
         models=[{"dataset": 298, "folder": "/models/298"}],
         device={"asked": "gpu", "used": "cpu"},
-        timings={"total_s": 3.21, "stages_s": {"read": 0.5, "infer": 2.0}, "weight_reads": 1},
+        timings={
+            "total_s": 3.21,
+            "stages_s": {"read": 0.5, "infer": 2.0},
+            "weight_reads": 1,
+            "loads": 1,
+        },
         grid={
             "shape": (4, 4, 4),
             "spacing_mm": (1, 1, 1),

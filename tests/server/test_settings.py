@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from totalseg_mcp.engine.memory import Budget
+from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.sources import Sources, totalsegmentator_home
 from totalseg_mcp.server.cli import parser
 from totalseg_mcp.server.settings import Address, BadSettingsError, Settings, address, settings
@@ -60,6 +62,7 @@ def test_a_token_is_not_shown():
 def test_where_weights_may_come_from_is_read_from_the_environment():
     sources = _settings(
         TOTALSEG_MCP_WEIGHTS_URL="https://mirror.example/w",
+        TOTALSEG_MCP_TS2D_URL="https://records.example",
         TOTALSEG_MCP_LICENSE_URL="https://licences.example/",
         TOTALSEG_MCP_OFFLINE="1",
         TOTALSEG_MCP_FETCH="yes",
@@ -71,6 +74,7 @@ def test_where_weights_may_come_from_is_read_from_the_environment():
         "https://mirror.example/w",
         "https://licences.example/",
     )
+    assert sources.ts2d_url == "https://records.example"
     assert (sources.offline, sources.automatic) == (True, True)
     assert (sources.lock, sources.config) == (Path("/w/weights.lock"), Path("/home/ts/config.json"))
     assert sources.number is not None
@@ -80,11 +84,14 @@ def test_where_weights_may_come_from_is_read_from_the_environment():
 
 def test_where_weights_may_come_from_is_read_from_the_command_line_first():
     sources = _settings(
-        "--base-url=https://a.example", "--lock=/a", "--offline", "--fetch-weights",
+        "--base-url=https://a.example", "--ts2d-url=https://c.example", "--lock=/a",
+        "--offline", "--fetch-weights",
         TOTALSEG_MCP_WEIGHTS_URL="https://b.example", TOTALSEG_MCP_LOCK="/b",
+        TOTALSEG_MCP_TS2D_URL="https://d.example",
         TOTALSEG_MCP_OFFLINE="0",
     ).sources  # fmt: skip
     assert (sources.base_url, sources.lock) == ("https://a.example", Path("/a"))
+    assert sources.ts2d_url == "https://c.example"
     assert (sources.offline, sources.automatic) == (True, True)
 
 
@@ -97,6 +104,44 @@ def test_what_is_off_is_off(text):
 def test_what_is_neither_on_nor_off_is_refused():
     with pytest.raises(BadSettingsError, match="TOTALSEG_MCP_OFFLINE is 'perhaps'"):
         _settings(TOTALSEG_MCP_OFFLINE="perhaps")
+
+
+def test_what_stays_loaded_is_read_from_the_command_line_first():
+    chosen = _settings(
+        "--memory=1GiB", "--gpu-memory=0", "--no-weights-cache", "--warm-up=total,total:fast",
+        TOTALSEG_MCP_MEMORY="2GiB", TOTALSEG_MCP_GPU_MEMORY="2GiB", TOTALSEG_MCP_WARM_UP="body",
+        TOTALSEG_MCP_NO_WEIGHTS_CACHE="0",
+    )  # fmt: skip
+    assert chosen.budget == Budget(host=1 << 30, gpu=0)
+    assert not chosen.weights_cache
+    assert chosen.warm_up == (Options("total"), Options("total", "fast"))
+
+
+def test_what_stays_loaded_is_read_from_the_environment():
+    chosen = _settings(
+        TOTALSEG_MCP_MEMORY="0",
+        TOTALSEG_MCP_GPU_MEMORY="2GiB",
+        TOTALSEG_MCP_WARM_UP=" total:fastest , body ",
+        TOTALSEG_MCP_NO_WEIGHTS_CACHE="1",
+    )
+    assert chosen.budget == Budget(host=0, gpu=2 << 30)
+    assert not chosen.weights_cache
+    assert chosen.warm_up == (Options("total", "fastest"), Options("body"))
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        ("--memory=8", "'8' is not an amount of memory"),
+        ("--gpu-memory=much", "'much' is not an amount of memory"),
+        ("--warm-up=totl", "no task 'totl'. Did you mean total"),
+        ("--warm-up=total:quick", "'quick' is not fast or fastest, in 'total:quick'"),
+        ("--warm-up=lung_vessels:fast", "'lung_vessels' has no 'fast' model"),
+    ],
+)
+def test_what_cannot_stay_loaded_is_refused(option, reason):
+    with pytest.raises(BadSettingsError, match=reason):
+        _settings(option)
 
 
 def test_an_address_is_read():

@@ -58,6 +58,38 @@ async def test_one_who_waits_hears_that_the_line_has_moved():
     assert told[:2] == ["waiting: 2 jobs ahead", "waiting: 1 job ahead"]
 
 
+async def test_those_who_wait_are_served_in_their_order_and_may_leave():
+    lane, served, told = Lane(), [], []
+    hold, gone = threading.Event(), anyio.CancelScope()
+
+    async def tell(progress):
+        told.append(progress.message)
+        if progress.message == "waiting: 2 jobs ahead":
+            gone.cancel()
+        if progress.message == "waiting: 1 job ahead":
+            hold.set()
+
+    async def wait(name, tell=_ignore):
+        await run_watched(lambda: served.append(name), tell, lane)
+
+    async def leave():
+        with gone:
+            await wait("gone")
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(run_watched, hold.wait, _ignore, lane)
+            await anyio.sleep(0)
+            group.start_soon(leave)
+            await anyio.sleep(0)
+            group.start_soon(wait, "first", tell)
+            for name in ("second", "third"):
+                await anyio.sleep(0)
+                group.start_soon(wait, name)
+    assert told[:2] == ["waiting: 2 jobs ahead", "waiting: 1 job ahead"]
+    assert served == ["first", "second", "third"]
+
+
 async def test_long_messages_are_cut():
     told = []
 

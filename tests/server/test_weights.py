@@ -1,4 +1,4 @@
-import os
+from pathlib import Path
 
 import pytest
 from model_folder import make_model_folder
@@ -14,6 +14,7 @@ from weights_server import (
     zipped,
 )
 
+from totalseg_mcp.engine.models2d import MODELS_2D
 from totalseg_mcp.engine.tasks import MODELS, TASKS
 from totalseg_mcp.engine.weights import FLAGS, Store
 from totalseg_mcp.server.cli import main
@@ -23,6 +24,7 @@ from totalseg_mcp.server.cli import main
 def weights(tmp_path, capsys, monkeypatch):
     """Runs `weights …` on a folder; its status, and what it wrote or refused, line by line."""
     monkeypatch.setenv("TOTALSEG_HOME_DIR", str(tmp_path / "home"))
+    monkeypatch.setenv("TOTALSEG_MCP_TS2D_WEIGHTS", str(tmp_path / "ts2d"))
 
     def run(*line: str) -> tuple[int, list[str]]:
         status = main(["weights", *line, "--weights", str(tmp_path / "root")])
@@ -58,7 +60,8 @@ def test_the_list_says_what_is_here_and_what_can_be_had_under_which_licence(weig
 def test_the_list_leaves_no_task_out(weights):
     _, lines = weights("list")
     shown = rows(lines)
-    assert set(shown) == {f"{t.name}{FLAGS[r]}" for t in TASKS.values() for r in t.models}
+    tasks = {f"{t.name}{FLAGS[r]}" for t in TASKS.values() for r in t.models}
+    assert set(shown) == tasks | set(MODELS_2D)
     assert {row[0] for row in shown.values()} == {"fetchable", "licensed"}
     licensed = {name for name, row in shown.items() if row[0] == "licensed"}
     assert licensed == {name for name, task in TASKS.items() if task.licence == "commercial"}
@@ -130,7 +133,7 @@ def test_a_number_of_the_wrong_form_ends_in_one_line_without_it(weights, monkeyp
 def test_import_verify_and_path_go_together(weights, tmp_path):
     (tmp_path / "model.zip").write_bytes(ARCHIVE)
     folder = str(tmp_path / "root" / INSIDE)
-    assert weights("path")[1] == [str(tmp_path / "root")]
+    assert weights("path")[1] == [str(tmp_path / "root"), str(tmp_path / "ts2d")]
     assert weights("import", str(tmp_path / "model.zip"), "--offline")[1][-1] == folder
     status, lines = weights("verify")
     assert status == 0
@@ -149,7 +152,9 @@ def test_what_came_without_a_record_is_not_verified(weights, tmp_path):
     assert lines[-1].startswith("unknown")
 
 
-def test_the_usual_path_is_totalsegmentators(capsys, monkeypatch, tmp_path):
+def test_the_usual_paths_are_totalsegmentators_and_that_of_ts2d(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("TOTALSEG_WEIGHTS_PATH", str(tmp_path))
+    monkeypatch.delenv("TOTALSEG_MCP_TS2D_WEIGHTS", raising=False)
     assert main(["weights", "path"]) == 0
-    assert capsys.readouterr().out == f"{tmp_path}{os.linesep}"
+    usual = Path.home() / ".ts2d" / "models"
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path), str(usual)]

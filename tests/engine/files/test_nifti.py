@@ -217,7 +217,7 @@ def test_a_wrong_path_is_answered_with_the_names_that_are_there(tmp_path, ramp):
     ("content", "words"),
     [
         (b"", "not an image"),
-        (b"NRRD0004\n" + bytes(600), "NRRD"),
+        (b"NRRD0004\n" + bytes(600), "lacks 'dimension'"),
         (b"\x89PNG\r\n\x1a\n" + bytes(600), "PNG"),
         (b"PK\x03\x04" + bytes(600), "unpack it first"),
         (gzip.compress(b"a log file"), "not an image"),

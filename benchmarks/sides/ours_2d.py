@@ -1,0 +1,66 @@
+"""The jobs in two dimensions as this engine does them: through its server, as a host would."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from client import Server
+from job import FLAT_MODEL, SCAN, SMALL_SCAN, VOLUME_MODELS, Job, Stopwatch, main
+from processes import cpu_of, observed
+
+PACKAGES = ("numpy", "scipy", "SimpleITK", "nnunetv2", "torch")
+TOOL = "ts2d_segment"
+
+
+def command(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
+    """From the start of a server to its first answer; timed from outside."""
+    with started(inputs / models, out) as server:
+        server.call(TOOL, asked(inputs / SCAN, out))
+
+
+def warm(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
+    """A call, after a first one on another scan; reading, writing and answering included."""
+    with started(inputs / models, out) as server:
+        server.call(TOOL, asked(inputs / SMALL_SCAN, out / "first"))
+        watch.cpu = partial(cpu_of, server.pid)
+        with watch.running():
+            server.call(TOOL, asked(inputs / SCAN, out))
+
+
+def warm_3d(inputs: Path, out: Path, watch: Stopwatch) -> None:
+    """The same in three dimensions, with one network on a grid of 3 mm."""
+    settings = {"TOTALSEG_WEIGHTS_PATH": str(inputs / VOLUME_MODELS)}
+    options = {"fast": True, "multilabel": True, "device": "cpu"}
+    with Server({**os.environ, **settings}) as server:
+        for scan in (SMALL_SCAN, SCAN):
+            watch.cpu = partial(cpu_of, server.pid)
+            with watch.running():
+                files = {"input_path": str(inputs / scan), "output_dir": str(out / scan)}
+                server.call("totalsegmentator", {**files, **options})
+
+
+@contextmanager
+def started(home: Path, out: Path) -> Iterator[Server]:
+    """A server whose models are in the home folder `home`; what it takes is written to `out`."""
+    with Server({**os.environ, "HOME": str(home)}) as server, observed(server.pid, out):
+        yield server
+
+
+def asked(scan: Path, out: Path) -> dict[str, Any]:
+    """The arguments of a call."""
+    return {"input_path": str(scan), "output_dir": str(out), "model": FLAT_MODEL, "device": "cpu"}
+
+
+JOBS: dict[str, Job] = {
+    "command, small": partial(command, "small"),
+    "command, true size": partial(command, "true size"),
+    "warm, small": partial(warm, "small"),
+    "warm, true size": partial(warm, "true size"),
+    "warm, 3-D": warm_3d,
+}
+
+if __name__ == "__main__":
+    main(JOBS, "totalseg-mcp", PACKAGES)

@@ -1,0 +1,147 @@
+"""A network compiled for this CPU by OpenVINO, and how it slides over an image."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import torch
+from acvl_utils.cropping_and_padding.padding import pad_nd_image
+from nnunetv2.inference.sliding_window_prediction import compute_gaussian
+
+from totalseg_mcp.engine.engines import openvino
+from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.network import GAUSSIAN_PEAK, finite, slide, tiles
+from totalseg_mcp.engine.threads import processors
+from totalseg_mcp.engine.tracing import Head, Traced, UncompiledError, said
+from totalseg_mcp.engine.watch import allow_stop, track
+
+POLL_MS = 100
+SLAB = 2**14  # voxels, of which 118 outputs in single precision are 8 MB
+
+
+@dataclass(slots=True, eq=False)
+class Compiled:
+    """A fold: from a tile [1, channel, *patch] to its outputs [1, class, *patch], in float32.
+
+    What a call gives is overwritten by the next one. A job that is stopped waits for the layer
+    that is being computed. The memory of the layers is kept from tile to tile, until `rest`.
+    """
+
+    model: Any  # openvino.CompiledModel
+    head: Head | None
+    _request: Any = field(default=None, init=False)  # openvino.InferRequest
+
+    def __call__(self, tile: torch.Tensor) -> torch.Tensor:
+        """The outputs for `tile`, which is in memory in C's order."""
+        outputs = self.body(tile)
+        return outputs if self.head is None else self.head(outputs[0])[None]
+
+    def body(self, tile: torch.Tensor) -> torch.Tensor:
+        """What comes before the head: features, or where there is none, the outputs.
+
+        Raises:
+            NotReadyError: OpenVINO failed, for want of memory for example.
+        """
+        if self._request is None:
+            self._request = self.model.create_infer_request()
+        self._request.set_input_tensor(openvino().Tensor(tile.numpy(), shared_memory=True))
+        self._request.start_async()
+        try:
+            while not self._done():
+                allow_stop()
+        except BaseException:
+            self._give_up()
+            raise
+        return torch.from_numpy(self._request.get_output_tensor().data)
+
+    def _done(self) -> bool:
+        try:
+            return bool(self._request.wait_for(POLL_MS))
+        except RuntimeError as error:
+            raise NotReadyError(
+                f"OpenVINO failed ({said(error)}). Use fast, fastest or "
+                "roi_subset if memory is short, or start the server with --cpu torch."
+            ) from error
+
+    def _give_up(self) -> None:
+        """Cancel; when this returns, nobody reads the tile any more."""
+        self._request.cancel()
+        with suppress(RuntimeError):  # it says that it was cancelled
+            self._request.wait()
+        self._request = None
+
+    def rest(self) -> None:
+        """Give back the memory of the layers."""
+        self._request = None
+        self.model.release_memory()
+
+
+def compiled(traced: Traced, patch: list[int]) -> Compiled:
+    """`traced` for tiles of the size `patch`, with as many threads as torch uses.
+
+    Single precision, as torch computes on a CPU: left to itself, OpenVINO takes bfloat16 where
+    the processor has it.
+
+    Raises:
+        UncompiledError: OpenVINO cannot.
+    """
+    channels = traced.model.input().partial_shape[1].get_length()
+    traced.model.reshape([1, channels, *patch])
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": str(min(torch.get_num_threads(), processors())),
+        "ENABLE_CPU_PINNING": "NO",  # others work on these cores too
+    }
+    try:
+        model = openvino().Core().compile_model(traced.model, "CPU", settings)
+    except RuntimeError as error:
+        raise UncompiledError(said(error)) from error
+    return Compiled(model, traced.head)
+
+
+@torch.inference_mode()
+def slide_compiled(
+    fold: Compiled, data: torch.Tensor, patch: list[int], tile_step: float, device: torch.device
+) -> torch.Tensor:
+    """The outputs of `fold` over `data` [channel, z, y, x], summed as `slide` sums them."""
+    try:
+        if fold.head is None:
+            return slide(fold, data, patch, tile_step, device)
+        return slide_apart(fold.body, fold.head, data, patch, tile_step)
+    finally:
+        fold.rest()
+
+
+def slide_apart(
+    body: Callable[[torch.Tensor], torch.Tensor],
+    head: Head,
+    data: torch.Tensor,
+    patch: list[int],
+    tile_step: float,
+) -> torch.Tensor:
+    """The outputs of `head` on `body` over `data`, as `slide` gives them.
+
+    The head is applied to a slab of a tile at a time, whose outputs stay in the processor's cache:
+    those of a whole tile are a gigabyte, and going through it thrice takes seconds.
+    """
+    padded, inner = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
+    weight = compute_gaussian(
+        tuple(patch), sigma_scale=1 / 8, value_scaling_factor=GAUSSIAN_PEAK, device=data.device
+    )
+    total = torch.zeros((len(head.bias), *padded.shape[1:]), dtype=torch.half)
+    weights = torch.zeros(padded.shape[1:], dtype=torch.half)
+    thick = max(1, SLAB // prod(patch[1:]))
+    slabs = [slice(start, start + thick) for start in range(0, patch[0], thick)]
+    for tile in track(tiles(tuple(padded.shape[1:]), patch, tile_step), "tile"):
+        features = body(padded[(slice(None), *tile)][None].contiguous())[0]
+        there = total[(slice(None), *tile)]
+        for slab in slabs:
+            outputs = head(features[:, slab]).mul_(weight[slab])
+            there[:, slab] = outputs.add_(there[:, slab])  # rounded once, as `+=` in `slide`
+        weights[tile] += weight
+    total /= weights
+    return finite(total)[(slice(None), *inner[1:])]

@@ -1,0 +1,103 @@
+"""From a torch network to one that OpenVINO can compile.
+
+A small example is enough: the network is convolutions, so what it does is the same for every size.
+"""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from totalseg_mcp.engine.engines import openvino
+from totalseg_mcp.engine.norms import pool_norms
+
+CLOSE = 1e-2  # of the outputs' standard deviation; rounding gives 1e-5, another network 1
+MOST_SAID = 200  # characters
+
+
+class UncompiledError(Exception):
+    """OpenVINO cannot run the network, or not as torch does."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """A last layer: `weight` [class, feature] and `bias` [class], the same for every voxel."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __call__(self, features: torch.Tensor) -> torch.Tensor:
+        """The outputs [class, ...] of `features` [feature, ...]."""
+        flat = torch.addmm(self.bias[:, None], self.weight, features.flatten(1))
+        return flat.reshape(-1, *features.shape[1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Traced:
+    """A network for tiles of any size; `head` is its last layer where that is not part of it."""
+
+    model: Any  # openvino.Model: [1, channel, ...] to [1, class or feature, ...]
+    head: Head | None
+
+
+@torch.inference_mode()
+def trace(module: torch.nn.Module, channels: int, stride: Sequence[int]) -> Traced:
+    """`module` for OpenVINO; its last layer stays apart where it is the same for every voxel.
+
+    `stride` is how many voxels of the image one of the deepest layer has, along each axis. `module`
+    itself is used up.
+
+    Raises:
+        UncompiledError: OpenVINO does not know a part of it, or computes something else.
+    """
+    head = split(module)
+    # Twice as long along one axis, for the deepest layer is normalised over two voxels at least.
+    shape = (1, channels, 2 * stride[0], *stride[1:])
+    example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    expected = module(example)
+    pool_norms(module, example)
+    ov = openvino()
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"`torch\.jit\.", category=DeprecationWarning)
+            script = torch.jit.trace(module, example, check_trace=False)
+            frontend = FrontEndManager().load_by_framework("pytorch")
+            decoder = TorchScriptPythonDecoder(script)  # OpenVINO does not keep it alive
+            model = frontend.convert(frontend.load(decoder))
+        model.reshape([1, channels, *[-1] * len(stride)])
+        found = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(example.numpy())
+    except (RuntimeError, ov.frontend.OpConversionFailure) as error:
+        raise UncompiledError(said(error)) from error
+    refuse_another(torch.from_numpy(found[0]), expected)
+    return Traced(model, head)
+
+
+def refuse_another(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Raises UncompiledError: the outputs are not the same up to rounding."""
+    worst = float((found - expected).abs().max() / expected.std())
+    if not worst <= CLOSE:  # nor if it is no number
+        raise UncompiledError(f"its outputs are not torch's: they differ by {worst:.2g} deviations")
+
+
+def split(module: torch.nn.Module) -> Head | None:
+    """Take the last layer off `module`, where it looks at nothing but a voxel; else None."""
+    layers = getattr(getattr(module, "decoder", None), "seg_layers", None)
+    last = layers[-1] if layers else None
+    if not isinstance(last, torch.nn.Conv2d | torch.nn.Conv3d):
+        return None
+    if {*last.kernel_size, *last.stride, last.groups} != {1}:
+        return None
+    assert layers is not None
+    layers[-1] = torch.nn.Identity()
+    bias = torch.zeros(last.out_channels) if last.bias is None else last.bias.detach()
+    return Head(last.weight.detach().flatten(1), bias)
+
+
+def said(error: Exception) -> str:
+    """What OpenVINO says is wrong, on one line."""
+    return " ".join(str(error).split())[:MOST_SAID] or type(error).__name__

@@ -1,0 +1,16 @@
+"""How long a job took, in its result."""
+
+from collections.abc import Mapping
+
+from totalseg_mcp.schemas.findings import Timings
+
+
+def timings(seconds: Mapping[str, float], weight_reads: int, loads: int) -> Timings:
+    """`seconds` by stage, with the total, to the millisecond."""
+    stages = {name: round(s, 3) for name, s in seconds.items() if name != "total"}
+    return Timings(
+        total_s=round(seconds["total"], 3),
+        stages_s=stages,
+        weight_reads=weight_reads,
+        loads=loads,
+    )
