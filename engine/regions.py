@@ -58,7 +58,8 @@ def body_regions(found: Mapping[str, Extent], plane: Plane) -> tuple[BodyRegion,
     bones that are, says where it must be. `in_view` is then the length of the region within
     the picture, divided by its whole length.
 
-    A picture without a place in a patient is taken to stand upright.
+    A picture without a place in a patient is taken to stand upright. Its pixels must have a
+    size: what is present in `found` must have its mm.
     """
     up = 1.0 if plane.grid else -1.0
     low, high = sorted(up * end for end in field_mm(plane))
