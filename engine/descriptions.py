@@ -2,18 +2,19 @@
 
 import json
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
-from pydantic import AliasChoices, BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError, model_validator
 
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.tasks import Model
 
 Axes = Annotated[list[Literal[0, 1, 2]], Field(min_length=3, max_length=3)]
-Voxels = Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=3, max_length=3)]
-Millimetres = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)]
+# Two for a 2-D network.
+Voxels = Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=2, max_length=3)]
+Millimetres = Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=3)]
 Scheme = Literal[
     "CTNormalization",
     "ZScoreNormalization",
@@ -76,11 +77,15 @@ class Configuration(BaseModel):
     resampling_fn_probabilities: str
     resampling_fn_probabilities_kwargs: dict[str, Any]
 
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> "Configuration":
+        if len(self.patch_size) != len(self.spacing):
+            raise ValueError("patch_size and spacing are not of one dimension")
+        return self
 
-def described(
-    folder: Path, model: Model
-) -> tuple[PlansManager, ConfigurationManager, dict[str, Any]]:
-    """The plans, the model's configuration in them, and dataset.json.
+
+def described(folder: Path, name: str) -> tuple[PlansManager, ConfigurationManager, dict[str, Any]]:
+    """The plans, the configuration called `name` in them, and dataset.json.
 
     Raises:
         NotReadyError: a file is not JSON, or lacks what the network needs.
@@ -91,18 +96,33 @@ def described(
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Detected old nnU-Net plans format")
-            configuration = manager.get_configuration(model.configuration)
+            configuration = manager.get_configuration(name)
         used = Configuration.model_validate(configuration.configuration)
         _try_channels(used, manager, dataset_content)
         _ = configuration.resampling_fn_data, configuration.resampling_fn_probabilities
         if configuration.preprocessor_class is None:
             raise ValueError(f"there is no {used.preprocessor_name}")
     except ValidationError as error:
-        raise _unfit(plans, f"configurations.{model.configuration}.{_first(error)}") from None
+        raise _unfit(plans, f"configurations.{name}.{_first(error)}") from None
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = f"its configuration {model.configuration} is missing or broken ({error})"
+        reason = f"its configuration {name} is missing or broken ({error})"
         raise _unfit(plans, reason) from error
     return manager, configuration, dataset_content
+
+
+def layout(dataset: Mapping[str, Any], folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of a network's channels, and of its structures in the order of its outputs.
+
+    Raises:
+        NotReadyError: dataset.json does not number its labels from 0 to their count.
+    """
+    channels = sorted(dataset["channel_names"].items(), key=lambda item: int(item[0]))
+    labels = dataset.get("labels", {})
+    by_number = {number: name for name, number in labels.items() if isinstance(number, int)}
+    if sorted(by_number) != list(range(len(labels))) or len(labels) < 2:
+        raise _unfit(folder / "dataset.json", "labels are not numbered 0, 1, 2, …")
+    names = tuple(by_number[number] for number in range(1, len(labels)))
+    return tuple(str(name) for _, name in channels), names
 
 
 def _try_channels(used: Configuration, plans: PlansManager, dataset: dict[str, Any]) -> None:

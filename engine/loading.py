@@ -2,7 +2,6 @@
 
 import pickle
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,11 @@ import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 
-from totalseg_mcp.engine.descriptions import described
+from totalseg_mcp.engine.descriptions import described, layout
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.manifest import manifest
 from totalseg_mcp.engine.network import Network
+from totalseg_mcp.engine.network2d import Network2D, mirrored
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.watch import allow_stop
 from totalseg_mcp.engine.weights import checkpoints
@@ -39,35 +40,55 @@ def load(folder: Path, model: Model, device: torch.device) -> Network:
     Raises:
         NotReadyError: a file cannot be read safely, or does not fit the model.
     """
-    plans, configuration, dataset = described(folder, model)
+    plans, configuration, dataset = described(folder, model.configuration)
+    shape = len(dataset["channel_names"]), len(model.names) + 1
     folds = tuple(
-        module(checkpoint, configuration, dataset, model).to(device).eval()
+        module(checkpoint, configuration, *shape).to(device).eval()
         for checkpoint in checkpoints(folder, model)
     )
     return Network(folds, plans, configuration, dataset, device)
 
 
+def load_2d(revision: Path, device: torch.device) -> Network2D:
+    """The 2-D network in `revision` (model.json, and the nnU-Net folder that it names).
+
+    Raises:
+        NotReadyError: a file cannot be read safely, or does not fit the others.
+    """
+    said = manifest(revision)
+    plans, configuration, dataset = described(said.folder, said.configuration)
+    channels, names = layout(dataset, said.folder)
+    folds = tuple(
+        mirrored(
+            module(checkpoint, configuration, len(channels), len(names) + 1).to(device).eval(),
+            mirror_axes(checkpoint) if said.mirroring else (),
+        )
+        for checkpoint in said.checkpoints
+    )
+    network = Network(folds, plans, configuration, dataset, device)
+    return Network2D(network, channels, names, said.tile_step)
+
+
 def module(
-    checkpoint: Path, configuration: ConfigurationManager, dataset: Mapping[str, Any], model: Model
+    checkpoint: Path, configuration: ConfigurationManager, channels: int, heads: int
 ) -> torch.nn.Module:
     """The network that the plans describe, with the weights of `checkpoint`."""
-    heads = len(model.names) + 1
     try:
         network: torch.nn.Module = get_network_from_plans(
             *trusted(configuration),
-            len(dataset["channel_names"]),
+            channels,
             heads,
             allow_init=False,
             deep_supervision=False,
         )
         network.load_state_dict(read_weights(checkpoint))
         for layer in network.modules():
-            if isinstance(layer, torch.nn.Conv3d):  # a large tile takes many seconds on a CPU
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.Conv3d):
                 layer.register_forward_pre_hook(lambda *_: allow_stop())
     except (KeyError, TypeError, RuntimeError) as error:
         raise NotReadyError(
-            f"The weights in {checkpoint} do not fit the {heads - 1} structures of model "
-            f"{model.dataset} ({str(error).splitlines()[0]}). Fetch the published ones again."
+            f"The weights in {checkpoint} do not fit the {heads - 1} structures of the model "
+            f"({str(error).splitlines()[0]}). Fetch the published ones again."
         ) from error
     return network
 
@@ -87,23 +108,34 @@ def trusted(configuration: ConfigurationManager) -> tuple[str, dict[str, Any], l
 
 
 def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint; nothing in it is ever executed.
+    """The tensors of a checkpoint, as `read_checkpoint` reads it."""
+    weights: dict[str, torch.Tensor] = read_checkpoint(checkpoint)["network_weights"]
+    return weights
+
+
+def mirror_axes(checkpoint: Path) -> tuple[int, ...]:
+    """The axes of an image along which the network was trained to be mirrored."""
+    return tuple(read_checkpoint(checkpoint).get("inference_allowed_mirroring_axes") or ())
+
+
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """What is in a checkpoint; nothing in it is ever executed.
 
     Raises:
         NotReadyError: it holds anything but tensors and plain values, or is damaged.
     """
     try:
         with torch.serialization.safe_globals(SAFE_GLOBALS):
-            stored = torch.load(
+            stored: dict[str, Any] = torch.load(
                 checkpoint,
                 map_location="cpu",
                 weights_only=True,
                 mmap=zipfile.is_zipfile(checkpoint),
             )
-        weights: dict[str, torch.Tensor] = stored["network_weights"]
+        _ = stored["network_weights"]
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
         raise NotReadyError(
             f"The checkpoint {checkpoint} cannot be loaded safely "
             f"({type(error).__name__}: {str(error).splitlines()[0]}). Fetch the weights again."
         ) from error
-    return weights
+    return stored

@@ -4,10 +4,11 @@ nnU-Net's arrays are [channel, z, y, x]; a volume's are [i, j, k] in RAS order. 
 reversed when an image goes in and when labels come out, nowhere else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from totalseg_mcp.engine.image.logits import class_by_class
 from totalseg_mcp.engine.volume import Volume
 from totalseg_mcp.engine.watch import track
 
+Module = Callable[[torch.Tensor], torch.Tensor]
 GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
 
 
@@ -33,7 +35,7 @@ GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
 class Network:
     """One model on its device: a module for each fold, and how its images are made."""
 
-    folds: tuple[torch.nn.Module, ...]
+    folds: tuple[Module, ...]
     plans: PlansManager
     configuration: ConfigurationManager
     dataset: Mapping[str, Any]
@@ -97,22 +99,23 @@ class Network:
         """The logits [class, z, y, x] on the grid of the image, resampled as the plans say."""
         spacing = [made["spacing"][axis] for axis in self.plans.transpose_forward]
         cropped = made["shape_after_cropping_and_before_resampling"]
+        planned = self.configuration.spacing
+        if len(planned) < len(spacing):  # a 2-D network: the stack is one slice thick
+            planned = [spacing[0], *planned]
         resample = self.configuration.resampling_fn_probabilities
-        there: NDArray[np.float16] = np.asarray(
-            resample(logits, cropped, self.configuration.spacing, spacing)
-        )
+        there: NDArray[np.float16] = np.asarray(resample(logits, cropped, planned, spacing))
         return there
 
 
 @torch.inference_mode()
 def slide(
-    module: torch.nn.Module,
+    module: Module,
     data: torch.Tensor,
     patch: list[int],
     tile_step: float,
     device: torch.device,
 ) -> torch.Tensor:
-    """The outputs of `module` over `data` [channel, z, y, x], one tile after another.
+    """The outputs of `module` over `data` [channel, (z,) y, x], one tile after another.
 
     Sums and weights are half precision and the tiles come in nnU-Net's order: the last bit
     decides labels where two classes tie, so both are part of the result.
@@ -144,16 +147,12 @@ def slide(
     return total[(slice(None), *inner[1:])].cpu()
 
 
-def tiles(
-    shape: tuple[int, ...], patch: list[int], tile_step: float
-) -> list[tuple[slice, slice, slice]]:
+def tiles(shape: tuple[int, ...], patch: list[int], tile_step: float) -> list[tuple[slice, ...]]:
     """Where the tiles lie, x fastest."""
     starts = compute_steps_for_sliding_window(shape, patch, tile_step)
     return [
-        (slice(z, z + patch[0]), slice(y, y + patch[1]), slice(x, x + patch[2]))
-        for z in starts[0]
-        for y in starts[1]
-        for x in starts[2]
+        tuple(slice(start, start + size) for start, size in zip(corner, patch, strict=True))
+        for corner in product(*starts)
     ]
 
 

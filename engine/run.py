@@ -11,7 +11,7 @@ import numpy as np
 from totalseg_mcp.engine.cautions import cautions
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.landmarks import read_landmarks
-from totalseg_mcp.engine.files.outputs import check, staged
+from totalseg_mcp.engine.files.outputs import check
 from totalseg_mcp.engine.landmarks import Landmarks
 from totalseg_mcp.engine.measuring import features_asked, measure
 from totalseg_mcp.engine.plan import Plan, plan
@@ -23,7 +23,8 @@ from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.suitability import Suitability, suitability
 from totalseg_mcp.engine.supply import deliver, ordered, terms
 from totalseg_mcp.engine.tasks import Model, task_named
-from totalseg_mcp.engine.watch import clocked, noted, stage, track
+from totalseg_mcp.engine.watch import clocked, noted, stage
+from totalseg_mcp.engine.writing import write_together
 
 if TYPE_CHECKING:
     import torch
@@ -79,7 +80,8 @@ def run(request: Request, session: Session) -> Outcome:
             demonstration = session.store.demonstration
             findings = measure(request, chosen, scan, segmented, features, demonstration)
         with stage("write", 0.88, 1.0):
-            files = _write(request, findings)
+            writers = {name: product.write for name, product in asked(request).items()}
+            files = write_together(writers, findings, request.folder)
     seconds["total"] = time.perf_counter() - began
     told = (
         *scan.notes,
@@ -122,15 +124,3 @@ def _landmarks(request: Request, chosen: Plan, scan: Scan, session: Session) -> 
     keep = chosen.region.keep.to if chosen.region.keep else ()
     grid = scan.volume.grid
     return read_landmarks(request.crop_path, chosen.region.to, keep, grid, session.reach)
-
-
-def _write(request: Request, findings: Findings) -> tuple[Path, ...]:
-    """Write every product, then move them all into place together."""
-    products = asked(request)
-    if not products:
-        return ()
-    with staged(request.folder) as folder:
-        for name in track(tuple(products), "file kind"):
-            products[name].write(findings, folder)
-        names = sorted(file.name for file in folder.iterdir())
-    return tuple(request.folder / name for name in names)

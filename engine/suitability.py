@@ -1,5 +1,6 @@
 """Whether a scan is of the modality that a task is for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from totalseg_mcp.engine.errors import BadImageError
@@ -28,17 +29,35 @@ def suitability(scan: Scan, task: Task, force: bool) -> Suitability:
     Raises:
         BadImageError: it is surely of the other modality, and that is not overridden by `force`.
     """
+    subject = f"The task {task.name!r}"
+    return _judged(scan, subject, task.modality, lambda other: _advice(task, other), force)
+
+
+def suitability_2d(scan: Scan, model: str, force: bool) -> Suitability:
+    """How well `scan` suits a 2-D model, which are for CT.
+
+    Raises:
+        BadImageError: as `suitability`.
+    """
+    advice = (
+        "Use the tool totalsegmentator with task='total_mr', or force=true if you know that it "
+        "is a CT."
+    )
+    return _judged(scan, f"The model {model!r}", "CT", lambda _: advice, force)
+
+
+def _judged(
+    scan: Scan, subject: str, modality: Modality, advice: Callable[[Modality], str], force: bool
+) -> Suitability:
     verdict = _by_the_file(scan) or judge(scan.volume.data)
-    if verdict.leans == task.modality:
+    if verdict.leans == modality:
         return Suitability(verdict.modality)
     looks = f"looks like {verdict.leans}" if verdict.leans else "looks like neither CT nor MR"
-    against = (
-        f"The task {task.name!r} is for {task.modality}, but the image {looks}: {verdict.reason}."
-    )
+    against = f"{subject} is for {modality}, but the image {looks}: {verdict.reason}."
     if verdict.modality is None:
         return Suitability(None, warning=against)
     if not force:
-        raise BadImageError(f"{against} {_advice(task, verdict.modality)}")
+        raise BadImageError(f"{against} {advice(verdict.modality)}")
     return Suitability(verdict.modality, True, f"Segmented because of force=true. {against}")
 
 

@@ -19,6 +19,7 @@ LABELS = "labels.nii"  # on the scan's grid, uint8
 MODEL_LABELS = "model_labels.nii"  # the same at MODEL_MM
 SMALL_SCAN = "small_scan.nii.gz"  # for whole calls
 MODEL_MM = (3.0, 3.0, 3.0)
+FLAT_KEY = "ts2d-v2-ep4000b2"  # the models of two dimensions
 SECONDS = "seconds.json"
 VERSIONS = "versions.json"
 PACKAGES = ("numpy", "scipy", "nibabel", "nnunetv2", "torch")
@@ -36,28 +37,32 @@ class Seconds:
 
 
 class Stopwatch:
-    """Times one block of a job; reading the inputs and importing lie outside of it."""
+    """Times one block of a job; reading the inputs and importing lie outside of it.
+
+    `cpu` tells the seconds of processor time so far; a job may have it count other processes.
+    """
 
     def __init__(self) -> None:
         self.seconds = Seconds(0.0, 0.0)
+        self.cpu: Callable[[], float] = _cpu
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """The block that counts; the last one if there are several."""
-        wall, cpu = time.perf_counter(), _cpu()
+        wall, cpu = time.perf_counter(), self.cpu()
         yield
-        self.seconds = Seconds(time.perf_counter() - wall, _cpu() - cpu)
+        self.seconds = Seconds(time.perf_counter() - wall, self.cpu() - cpu)
 
 
 # Reads from the first folder, writes to the second.
 Job = Callable[[Path, Path, Stopwatch], None]
 
 
-def main(jobs: Mapping[str, Job], package: str) -> None:
+def main(jobs: Mapping[str, Job], package: str, packages: tuple[str, ...] = PACKAGES) -> None:
     """`SCRIPT JOB INPUTS OUT`: do a job of `jobs`, and write what it took to OUT."""
     name, inputs, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     if name == "versions":
-        (out / VERSIONS).write_text(json.dumps(_versions(package)))
+        (out / VERSIONS).write_text(json.dumps(_versions((package, *packages))))
         return
     watch = Stopwatch()
     jobs[name](inputs, out, watch)
@@ -70,6 +75,6 @@ def _cpu() -> float:
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
-def _versions(package: str) -> dict[str, str]:
-    installed = {name: importlib.metadata.version(name) for name in (package, *PACKAGES)}
+def _versions(packages: tuple[str, ...]) -> dict[str, str]:
+    installed = {name: importlib.metadata.version(name) for name in packages}
     return {**installed, "Python": platform.python_version()}

@@ -56,6 +56,8 @@ OLD_RELEASE = "v2.0.0-weights"  # of 2023, with plans in nnU-Net's format of tha
 DRAWS = 2**23  # steps of a random number: exact in single precision
 KEPT, VARIED = 0.8, 0.4  # of a kernel: the same in all taps, and different in each
 FOLD_SHARE = 0.15  # by how much one fold differs from another
+CONVOLUTIONS, UP = (nn.Conv2d, nn.Conv3d), (nn.ConvTranspose2d, nn.ConvTranspose3d)
+NORMS = (nn.InstanceNorm2d, nn.InstanceNorm3d)
 
 
 def make_stand_in(root: Path, dataset: int, head: Head | None = None) -> Path:
@@ -113,13 +115,18 @@ def weights(model: Model, fold: int, head: Head) -> Weights:
     """All weights of one fold, with `head` for its last layer."""
     made = network(model, STAND_IN)
     with torch.no_grad():
-        for name, layer in made.named_modules():
-            if isinstance(layer, (nn.Conv3d, nn.ConvTranspose3d, nn.InstanceNorm3d)):
-                fill(layer, (model.dataset, fold, zlib.crc32(name.encode())))
+        fill_all(made, model.dataset, fold)
         last = made.decoder.seg_layers[-1]
         last.weight.copy_(torch.from_numpy(head[:, :-1, None, None, None]))
         last.bias.copy_(torch.from_numpy(head[:, -1]))
     return made.state_dict()
+
+
+def fill_all(network: nn.Module, dataset: int, fold: int) -> None:
+    """Random weights for every layer of `network`, by its name."""
+    for name, layer in network.named_modules():
+        if isinstance(layer, (*CONVOLUTIONS, *UP, *NORMS)):
+            fill(layer, (dataset, fold, zlib.crc32(name.encode())))
 
 
 def fill(layer: nn.Module, key: tuple[int, int, int]) -> None:
@@ -137,10 +144,10 @@ def drawn(layer: nn.Module, key: tuple[int, int, int]) -> dict[str, NDArray[np.f
     rng = np.random.Generator(np.random.PCG64(key))
     shape = tuple(layer.weight.shape)
     bias = np.float32(0.2) * uniform(rng, tuple(layer.bias.shape))
-    if isinstance(layer, nn.InstanceNorm3d):
+    if isinstance(layer, NORMS):
         return {"weight": np.float32(1) + np.float32(0.2) * uniform(rng, shape), "bias": bias}
-    taps = np.float32(KEPT) * uniform(rng, (*shape[:2], 1, 1, 1))
-    if isinstance(layer, nn.ConvTranspose3d):  # the same in all taps: no chequers
+    taps = np.float32(KEPT) * uniform(rng, shape[:2] + (1,) * len(shape[2:]))
+    if isinstance(layer, UP):  # the same in all taps: no chequers
         return {"weight": np.broadcast_to(taps, shape).copy(), "bias": bias}
     return {"weight": taps + np.float32(VARIED) * uniform(rng, shape), "bias": bias}
 

@@ -1,0 +1,101 @@
+"""What a program takes together with all processes that it started, as /proc tells it (Linux).
+
+Standard library only: it runs in the environment of either program.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+SIZE = "size.json"
+PAUSE_S = 0.5
+TICKS = os.sysconf("SC_CLK_TCK")
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Size:
+    """The most processes and memory at any time.
+
+    `resident` is the sum over the processes, where what they share counts in each;
+    `proportional` shares it out among them.
+    """
+
+    processes: int
+    resident_mib: float
+    proportional_mib: float
+
+    def or_more(self, other: "Size") -> "Size":
+        """The greater of each."""
+        pairs = zip(asdict(self).values(), asdict(other).values(), strict=True)
+        return Size(*(max(pair) for pair in pairs))
+
+
+@contextmanager
+def observed(root: int, out: Path) -> Iterator[None]:
+    """Look at the process `root` and its descendants twice a second; write the most to `out`."""
+    over, largest = threading.Event(), [Size(0, 0.0, 0.0)]
+
+    def look() -> None:
+        while not over.wait(PAUSE_S):
+            largest[0] = largest[0].or_more(size_of(root, proportional=False))
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    largest[0] = largest[0].or_more(size_of(root, proportional=True))
+    (out / SIZE).write_text(json.dumps(asdict(largest[0])))
+
+
+def size_of(root: int, proportional: bool) -> Size:
+    """Of `root` and its descendants at this moment; the proportional part takes a while."""
+    family = descendants(root)
+    resident = sum(_kib(pid, "status", "VmRSS:") for pid in family) / 1024
+    shared_out = sum(_kib(pid, "smaps_rollup", "Pss:") for pid in family) if proportional else 0
+    return Size(len(family), resident, shared_out / 1024)
+
+
+def cpu_of(root: int) -> float:
+    """Seconds of processor time of `root` and its descendants, ended ones included."""
+    return sum(sum(map(int, fields[11:15])) for _, fields in _family(root)) / TICKS
+
+
+def descendants(root: int) -> list[int]:
+    """The living ones, `root` included."""
+    return [pid for pid, _ in _family(root)]
+
+
+def _family(root: int) -> list[tuple[int, list[str]]]:
+    """Of `root` and each descendant: its number, and the fields of `stat` from the third on."""
+    everyone = {int(entry.name): _stat(entry) for entry in PROC.iterdir() if entry.name.isdigit()}
+    parents = {pid: int(fields[1]) for pid, fields in everyone.items() if fields}
+    family = {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return [(pid, everyone[pid]) for pid in family if everyone.get(pid)]
+
+
+def _stat(process: Path) -> list[str]:
+    """Nothing, once the process has ended."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _kib(pid: int, file: str, field: str) -> int:
+    """A line of a file of process `pid`; 0, once it has ended."""
+    try:
+        lines = (PROC / str(pid) / file).read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith(field)), 0)
