@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from totalseg_mcp.engine.volume import Mask
+from totalseg_mcp.engine.picture import Layers
+from totalseg_mcp.engine.segment2d import of_volume, segment_2d
+from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.volume import Mask, Volume
+from totalseg_mcp.engine.weights import Store
+from totalseg_mcp.engine.weights2d import Store2D
 from totalseg_mcp.phantom import NAMES, any_view, oblique, phantom, scan
 from totalseg_mcp.weights import folder2d, groups
 from totalseg_mcp.weights.evaluate import Found, Setting, mean, place
-from totalseg_mcp.weights.inference2d import Networks, pixel_mm
 from totalseg_mcp.weights.projections import shadows
 
 FIRST_SEED = 2000  # training seeds begin at 100 000
@@ -41,24 +46,43 @@ class Case:
     invented: int
 
 
-def compared(found: Mask, truth: Mask, pixel_cm2: float) -> tuple[Found, int]:
-    """Dice of the structures that the truth shows; how many that it lacks were found."""
-    there, here = (mask.sum(axis=(1, 2)) for mask in (truth, found))
-    both = (found & truth).sum(axis=(1, 2))
-    scores = {
-        NAMES[n]: float(2 * both[n] / (there[n] + here[n]))
-        for n in np.flatnonzero(there * pixel_cm2 > SMALLEST_CM2)
-    }
-    return scores, int(((there == 0) & (here * pixel_cm2 > SMALLEST_CM2)).sum())
+class Engine2D:
+    """The project's engine on the demonstration weights (or others of the same model), on CPU."""
+
+    def __init__(self, store: Store2D) -> None:
+        self.session = Session(Store(), store_2d=store)
+
+    def __call__(self, volume: Volume) -> Layers:
+        """The structures of a scan, seen from the front."""
+        device = torch.device("cpu")
+        return segment_2d(
+            of_volume(volume),
+            folder2d.MODEL.groups,
+            lambda group: self.session.network_2d(group, device),
+        )
 
 
-def case(seed: int, setting: Setting, run: Networks) -> Case:
+def compared(found: Layers, truth: Mask) -> tuple[Found, int]:
+    """Dice of the structures that the truth shows; how many that it lacks were found.
+
+    `truth` is `(structure, row, column)`, in the order of `NAMES`.
+    """
+    smallest = SMALLEST_CM2 * 100 / found.plane.pixel_mm2
+    scores, invented = {}, 0
+    for name, there in zip(NAMES, truth, strict=True):
+        here = found.named(name)
+        if there.sum() > smallest:
+            scores[name] = float(2 * (here & there).sum() / (here.sum() + there.sum()))
+        invented += bool(here.sum() > smallest and not there.any())
+    return scores, invented
+
+
+def case(seed: int, setting: Setting, run: Engine2D) -> Case:
     """One phantom in one setting, with a field of view at random."""
     anatomy = phantom(seed)
     plain = any_view(anatomy, np.random.default_rng([seed, 5]), setting.spacing_mm)
     volume, truth = scan(anatomy, oblique(plain, setting.turn, setting.axes))
-    height, width = pixel_mm(volume.grid)
-    return Case(setting, *compared(run(volume), shadows(truth), height * width / 100))
+    return Case(setting, *compared(run(volume), shadows(truth)))
 
 
 def setting_table(cases: Sequence[Case]) -> Iterator[str]:
@@ -82,9 +106,8 @@ def structure_table(cases: Sequence[Case], members: dict[str, Sequence[str]]) ->
             yield f"| {group} | {len(scores)} | {np.mean(scores):.3f} | {min(scores):.3f} |"
 
 
-def report(phantoms: int, root: Path) -> str:
+def report(phantoms: int, run: Engine2D) -> str:
     """All tables."""
-    run = Networks(root)
     seeds = range(FIRST_SEED, FIRST_SEED + phantoms)
     cases = [case(seed, SETTINGS[n % len(SETTINGS)], run) for n, seed in enumerate(seeds)]
     lines = [*setting_table(cases), "", "By network:", ""]
@@ -100,7 +123,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=folder2d.DEMO, help="where the folders are")
     parser.add_argument("--readme", type=Path, help="file to put the tables in")
     arguments = parser.parse_args()
-    text = report(arguments.phantoms, arguments.root)
+    text = report(arguments.phantoms, Engine2D(Store2D((arguments.root,))))
     sys.stdout.write(text)
     if arguments.readme:
         place(text, arguments.readme, MARKERS)

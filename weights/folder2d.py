@@ -1,33 +1,20 @@
 """The five model folders of TotalSegmentator 2D, named and laid out as it has them."""
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from totalseg_mcp.engine.models2d import MODELS_2D, spelt_by_ts2d
 from totalseg_mcp.weights.design import Design, unet, write_texts
 
-# TotalSegmentator 2D divides the structures as the five 1.5 mm models of `total` do.
-_PARTS = {
-    "cardiac": "total_part3",
-    "muscles": "total_part4",
-    "organs": "total_part1",
-    "ribs": "total_part5",
-    "vertebrae": "total_part2",
-}
-_LABELS = files("totalseg_mcp.engine.tables") / "labels"
-
-MODEL = "ts2d-v2-ep4000b2"
+MODEL = MODELS_2D["ts2d-v2"]
 REVISION = "r001"
 CHANNELS = ("mean", "max")
 ABOUT = "Demonstration weights, trained on synthetic phantoms only."
 DEMO = Path(__file__).parent / "demo2d"
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    group: tuple((_LABELS / f"{part}.txt").read_text(encoding="utf-8").split())
-    for group, part in _PARTS.items()
-}
+GROUPS: Mapping[str, tuple[str, ...]] = {group.name: group.names for group in MODEL.groups}
 DESIGN = Design(
     configuration="2d",
     trainer="nnUNetTrainer_4000epochs_Batch2_NoMirroring",
@@ -44,11 +31,6 @@ DESIGN = Design(
 )
 
 
-def label(structure: str) -> str:
-    """The name that TotalSegmentator 2D has for a structure of `total`."""
-    return structure.lower().replace("_", "-")
-
-
 def dataset_name(group: str) -> str:
     """The name of a group's data set."""
     return f"Dataset{301 + list(GROUPS).index(group)}_TS2Dv2_{group}"
@@ -56,7 +38,7 @@ def dataset_name(group: str) -> str:
 
 def revision(group: str, root: Path = DEMO) -> Path:
     """The folder that holds a group's model.json."""
-    return root / f"{MODEL}_{group}" / REVISION
+    return root / f"{MODEL.key}_{group}" / REVISION
 
 
 def model(group: str, root: Path = DEMO) -> Path:
@@ -66,7 +48,7 @@ def model(group: str, root: Path = DEMO) -> Path:
 
 def dataset(group: str) -> dict[str, Any]:
     """dataset.json with every structure of the group, depicted or not."""
-    names = ["background", *(label(name) for name in GROUPS[group])]
+    names = ["background", *(spelt_by_ts2d(name) for name in GROUPS[group])]
     return {
         "name": dataset_name(group),
         "description": ABOUT,
@@ -84,7 +66,7 @@ def dataset(group: str) -> dict[str, Any]:
 def card(group: str) -> dict[str, Any]:
     """model.json, which tells TotalSegmentator 2D how to run the model."""
     return {
-        "model": MODEL,
+        "model": MODEL.key,
         "group": group,
         "revision": REVISION,
         "description": ABOUT,

@@ -13,9 +13,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.image.orientation import reorient
+from totalseg_mcp.engine.image.project import FROM_FRONT, project
 from totalseg_mcp.engine.volume import Grid, Labels, Mask, Volume
 from totalseg_mcp.phantom import any_view, oblique, phantom, scan
-from totalseg_mcp.weights.folder2d import DESIGN
+from totalseg_mcp.weights.folder2d import CHANNELS, DESIGN
 
 OBLIQUE_SHARE = 0.35
 SLAB_SHARE = 0.12
@@ -25,16 +26,14 @@ SLAB_SHARE = 0.12
 Sample = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 
-def project(volume: Volume) -> NDArray[np.float32]:
-    """Mean and maximum from front to back, `(2, row, column)` in HU."""
-    data = reorient(volume, "RAI").data
-    mean = data.mean(axis=1, dtype=np.float64)
-    return np.stack([mean.T, data.max(axis=1).T]).astype(np.float32)
+def pictured(volume: Volume) -> NDArray[np.float32]:
+    """The channels of the networks, `(2, row, column)` in HU."""
+    return np.stack([project(volume, how) for how in CHANNELS])
 
 
 def shadows(labels: Labels) -> Mask:
     """Where any voxel from front to back is a structure, `(structure, row, column)`."""
-    numbers = reorient(labels, "RAI").data
+    numbers = reorient(labels, FROM_FRONT).data
     width, _, height = numbers.shape
     out = np.zeros((len(labels.names) + 1, height, width), dtype=np.bool_)
     out[numbers, np.arange(height), np.arange(width)[:, None, None]] = True
@@ -53,7 +52,7 @@ def make(seed: int) -> Mapping[str, NDArray[Any]]:
     if rng.random() < SLAB_SHARE:
         grid = _slab(grid, rng)
     volume, truth = scan(anatomy, grid, detail_mm=float(rng.uniform(1.2, 4.5)))
-    return {"image": project(volume), "masks": np.packbits(shadows(truth), axis=0)}
+    return {"image": pictured(volume), "masks": np.packbits(shadows(truth), axis=0)}
 
 
 def _slab(grid: Grid, rng: Generator) -> Grid:
