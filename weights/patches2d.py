@@ -62,7 +62,7 @@ def _warped(sample: Sample, rng: Generator) -> Sample:
         affine_transform(channel, matrix, offset, tuple(shape), order=1, mode="nearest")
         for channel in image
     ]
-    there = np.indices(shape).reshape(2, -1)
+    there = np.indices(shape.tolist()).reshape(2, -1)
     row, column = np.rint(matrix @ there + offset[:, None]).astype(int)
     nearest = bits[:, np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
     return np.stack(warped), nearest.reshape(-1, *shape)
@@ -73,7 +73,7 @@ def _recoloured(image: Image, rng: Generator) -> Image:
     image = image.copy()
     if rng.random() < 0.4:
         share = np.clip((image + 1024) / 2048, 0, None)
-        image = 2048 * share ** np.float32(rng.uniform(0.85, 1.2)) - 1024
+        image = (2048 * share ** rng.uniform(0.85, 1.2) - 1024).astype(np.float32)
     if rng.random() < 0.3:
         image[1] = np.maximum(image[1], rng.uniform(-1024, -850))
     if rng.random() < 0.25:
@@ -82,8 +82,8 @@ def _recoloured(image: Image, rng: Generator) -> Image:
         image = _coarse(image, rng)
     if rng.random() < 0.3:
         sigma = rng.uniform(0, NOISE_HU)[:, None, None]
-        image = image + sigma * rng.standard_normal(image.shape, dtype=np.float32)
-    return image.astype(np.float32)
+        image = image + (sigma * rng.standard_normal(image.shape)).astype(np.float32)
+    return image
 
 
 def _coarse(image: Image, rng: Generator) -> Image:

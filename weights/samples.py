@@ -33,7 +33,8 @@ def make(seed: int) -> Mapping[str, NDArray[Any]]:
 def _store(folder: Path, seed: int, make: Make) -> None:
     path = folder / f"{seed}.npz"
     if not path.exists():
-        np.savez_compressed(path, **make(seed))
+        arrays: dict[str, Any] = dict(make(seed))
+        np.savez_compressed(path, **arrays)
 
 
 def fill(folder: Path, count: int, workers: int = 2, make: Make = make) -> None:
@@ -53,18 +54,18 @@ def load(folder: Path) -> list[Sample]:
     return samples
 
 
-def intensities(values: NDArray[np.generic]) -> dict[str, float]:
+def intensities(values: NDArray[np.int16] | NDArray[np.float32]) -> dict[str, float]:
     """nnU-Net's statistics of labelled voxels, in HU."""
-    values = values.astype(float)
-    low, median, high = np.percentile(values, [0.5, 50, 99.5])
+    exact = values.astype(np.float64)
+    low, median, high = np.percentile(exact, [0.5, 50, 99.5])
     return {
-        "max": float(values.max()),
-        "mean": round(float(values.mean()), 3),
+        "max": float(exact.max()),
+        "mean": round(float(exact.mean()), 3),
         "median": float(median),
-        "min": float(values.min()),
+        "min": float(exact.min()),
         "percentile_00_5": float(low),
         "percentile_99_5": float(high),
-        "std": round(float(values.std()), 3),
+        "std": round(float(exact.std()), 3),
     }
 
 
