@@ -122,7 +122,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             zipped = file.read(len(GZIP)) == GZIP
             file.seek(0)
             yield cast(BinaryIO, IGzipFile(fileobj=file)) if zipped else file  # type: ignore[no-untyped-call]
-    except (OSError, EOFError, isal_zlib.error) as error:
+    except (OSError, EOFError, isal_zlib.error) as error:  # type: ignore[misc]  # its stub is wrong
         raise BadImageError(
             f"{path} cannot be read ({error}). If it is damaged or cut short, copy or export it "
             "again."

@@ -170,7 +170,7 @@ def unharmed(path: Path) -> Iterator[None]:
     """Tell what of `path` cannot be read or understood."""
     try:
         yield
-    except BROKEN as error:
+    except BROKEN as error:  # type: ignore[misc]  # isal's stub is wrong
         said = f"its header lacks {error}" if isinstance(error, KeyError) else str(error)
         raise BadImageError(
             f"{path} cannot be read ({said[:LONGEST_REASON]}). If it is damaged or cut short, copy "
