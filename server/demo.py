@@ -54,7 +54,7 @@ def demo(image: Path | None, output: Path, weights: str = "demo") -> int:
         for name, (folder, options) in CALLS.items()
     }
     try:
-        return anyio.run(show_all, calls, weights)
+        return int(anyio.run(show_all, calls, weights) > 0)
     except* MCPError:
         sys.stdout.write("The server ended without an answer; what it said is above.\n")
     return 1
