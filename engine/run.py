@@ -41,7 +41,7 @@ class Outcome:
     """What came of a job: `files` are final, `seconds` are by stage, with the total.
 
     `reused_s` are the seconds that its labels took in an earlier call; None where they are
-    new. Jobs of one call share seconds, weight reads, device and notes.
+    new. Jobs of one call share seconds, weight reads and device.
     """
 
     findings: Findings
@@ -69,6 +69,7 @@ class _Done:
     findings: Findings
     recalled: Recalled | None
     cautions: tuple[str | None, ...]
+    notes: tuple[str, ...]
 
 
 def run(request: Request, session: Session) -> Outcome:
@@ -114,7 +115,7 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
             seconds=seconds,
             weight_reads=session.weight_reads - reads,
             device=str(device),
-            notes=tuple(notes),
+            notes=(*notes, *d.notes),
             reused_s=d.recalled.seconds if d.recalled else None,
         )
         for d, suit, remark, written in zip(done, suits, remarks, files, strict=True)
@@ -128,13 +129,14 @@ def _worked(jobs: Sequence[Job], scan: Scan, bench: Bench, session: Session) -> 
     done = []
     for number, one in enumerate(jobs):
         here = start + number * share
-        with stage("segment", here, here + MEASURING * share):
-            labels = labelled(one, bench)
-        with stage("measure", here + MEASURING * share, here + share):
-            demonstration = session.store.demonstration
-            findings = measure(one, scan, bench.views, labels.segmented, demonstration)
+        with noted() as notes:
+            with stage("segment", here, here + MEASURING * share):
+                labels = labelled(one, bench)
+            with stage("measure", here + MEASURING * share, here + share):
+                demonstration = session.store.demonstration
+                findings = measure(one, scan, bench.views, labels.segmented, demonstration)
         told = cautions(one.plan, labels.segmented, one.leftovers)
-        done.append(_Done(findings, labels.recalled, told))
+        done.append(_Done(findings, labels.recalled, told, tuple(notes)))
     return done
 
 
