@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from totalseg_mcp.engine.files.landmarks import read_landmarks
 from totalseg_mcp.engine.job import Job
 from totalseg_mcp.engine.landmarks import Landmarks
+from totalseg_mcp.engine.plan import Plan
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.recollection import Recalled, Recollection
 from totalseg_mcp.engine.segment import Networks, Segmented, segment_views
@@ -32,13 +33,15 @@ class Labelled:
 
 
 def labelled(job: Job, bench: Bench) -> Labelled:
-    """The labels that `job` asks for; new ones are remembered."""
+    """The labels that `job` asks for; new ones are remembered, and may serve the next job."""
     given = _landmarks(job, bench)
     if recalled := _recalled(job, bench, given):
         note(f"labels of an earlier call were reused: {recalled.seconds:.1f} s saved")
         return Labelled(recalled.segmented, recalled)
     began = time.perf_counter()
     segmented = segment_views(bench.views, job.plan, bench.networks, given)
+    if given is None:
+        bench.views.labels(job.plan, lambda: segmented.labels)
     if bench.recollection:
         took = time.perf_counter() - began
         with stage("remember", 1.0, 1.0):
@@ -47,10 +50,23 @@ def labelled(job: Job, bench: Bench) -> Labelled:
 
 
 def _recalled(job: Job, bench: Bench, given: Landmarks | None) -> Recalled | None:
+    """What is remembered of the job; if nothing is, of the tasks that it builds on."""
     if bench.recollection is None:
         return None
     with stage("recall", 0.0, 0.0):
-        return bench.recollection.recall(job.request.options, given)
+        if recalled := bench.recollection.recall(job.request.options, given):
+            return recalled
+        for other in (job.plan.region, job.plan.refinement):
+            if other and other.plan:
+                _recall_for(other.plan, bench.views, bench.recollection)
+    return None
+
+
+def _recall_for(other: Plan, views: Views, recollection: Recollection) -> None:
+    """Give the views what is remembered of a plan that another one builds on."""
+    if known := recollection.known(other):
+        note(f"labels of an earlier run of {other.task} ({other.resolution}) were built on")
+        views.labels(other, lambda: known.segmented.labels)
 
 
 def _landmarks(job: Job, bench: Bench) -> Landmarks | None:

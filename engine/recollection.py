@@ -43,15 +43,28 @@ class Recollection:
         Where a run of the subset might come to other labels, the caution says so.
         """
         chosen = plan(options)
-        if found := self._read(self._key(chosen, given)):
+        if found := self.known(chosen, given):
             return Recalled(found.segmented, found.seconds)
         if not options.roi_subset:
             return None
         whole = plan(replace(options, roi_subset=(), robust=False))
-        if found := self._read(self._key(whole, given)):
+        if found := self.known(whole, given):
             caution = None if same(chosen, whole) else _caution(whole.task)
             return Recalled(only(found.segmented, chosen.wanted), found.seconds, caution)
         return None
+
+    def known(self, chosen: Plan, given: Landmarks | None = None) -> Remembered | None:
+        """The very labels of `chosen`; None if they are not there, or damaged and now removed."""
+        key = self._key(chosen, given)
+        content = self.results.read(key)
+        if content is None:
+            return None
+        try:
+            return unpacked(content)
+        except DamagedError as error:
+            note(f"an earlier result was damaged ({error}), and is made again")
+            self.results.remove(key)
+            return None
 
     def remember(
         self, chosen: Plan, given: Landmarks | None, segmented: Segmented, seconds: float
@@ -63,17 +76,6 @@ class Recollection:
         seen: tuple[Volume | None, ...] = (given.look, given.keep) if given else ()
         masks = (digest_of(mask) if mask else "" for mask in seen)
         return fingerprint(chosen, self.weights, (self.image, self.engine, *masks))
-
-    def _read(self, key: str) -> Remembered | None:
-        content = self.results.read(key)
-        if content is None:
-            return None
-        try:
-            return unpacked(content)
-        except DamagedError as error:
-            note(f"an earlier result was damaged ({error}), and is made again")
-            self.results.remove(key)
-            return None
 
 
 def same(subset: Plan, whole: Plan) -> bool:

@@ -42,7 +42,7 @@ class Outcome:
     """What came of a job: `files` are final, `seconds` are by stage, with the total.
 
     `reused_s` are the seconds that its labels took in an earlier call; None where they are
-    new. Jobs of one call share seconds, weight reads, device and notes.
+    new. Jobs of one call share seconds, weight reads and device.
     """
 
     findings: Findings
@@ -72,6 +72,7 @@ class _Done:
     findings: Findings
     recalled: Recalled | None
     cautions: tuple[str | None, ...]
+    notes: tuple[str, ...]
 
 
 def run(request: Request, session: Session) -> Outcome:
@@ -121,7 +122,7 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
             weight_reads=after.weight_reads - before.weight_reads,
             loads=after.loads - before.loads,
             device=str(device),
-            notes=tuple(notes),
+            notes=(*notes, *d.notes),
             engine=", ".join(dict.fromkeys(network.engine for network in ran)) or None,
             reused_s=d.recalled.seconds if d.recalled else None,
         )
@@ -136,13 +137,14 @@ def _worked(jobs: Sequence[Job], scan: Scan, bench: Bench, session: Session) -> 
     done = []
     for number, one in enumerate(jobs):
         here = start + number * share
-        with stage("segment", here, here + MEASURING * share):
-            labels = labelled(one, bench)
-        with stage("measure", here + MEASURING * share, here + share):
-            demonstration = session.store.demonstration
-            findings = measure(one, scan, bench.views, labels.segmented, demonstration)
+        with noted() as notes:
+            with stage("segment", here, here + MEASURING * share):
+                labels = labelled(one, bench)
+            with stage("measure", here + MEASURING * share, here + share):
+                demonstration = session.store.demonstration
+                findings = measure(one, scan, bench.views, labels.segmented, demonstration)
         told = cautions(one.plan, labels.segmented, one.leftovers)
-        done.append(_Done(findings, labels.recalled, told))
+        done.append(_Done(findings, labels.recalled, told, tuple(notes)))
     return done
 
 

@@ -66,10 +66,10 @@ def segment_views(
     if plan.refinement is None:
         return segment_region(views, plan, networks, given)
     with stage("find what to clip to", 0.0, 0.5):
-        clip = segment_views(views, plan.refinement.plan, networks)
+        clip = labels_in(views, plan.refinement.plan, networks)
     with stage("segment what to clip", 0.5, 1.0):
         found = segment_region(views, plan, networks, given)
-    refined = refine(found.labels, clip.labels, plan.refinement.growth_mm)
+    refined = refine(found.labels, clip, plan.refinement.growth_mm)
     return replace(found, labels=refined)
 
 
@@ -99,8 +99,13 @@ def landmarks_in(views: Views, region: Region, networks: Networks) -> Landmarks:
     """What the region is near to, as a rough model sees it."""
     if region.plan is None:
         raise ValueError("a plan without a rough model needs landmarks that are given")
-    rough = segment_views(views, region.plan, networks).labels
+    rough = labels_in(views, region.plan, networks)
     return Landmarks(keep(rough, region.to), keep(rough, region.keep.to) if region.keep else None)
+
+
+def labels_in(views: Views, plan: Plan, networks: Networks) -> Labels:
+    """The labels that another plan builds on; the models run only the first time."""
+    return views.labels(plan, lambda: segment_views(views, plan, networks).labels)
 
 
 def segment_part(views: Views, plan: Plan, networks: Networks, box: Box | None = None) -> Segmented:
