@@ -92,7 +92,7 @@ def test_labels_are_those_of_torch(tmp_path, dataset, shape):
     network = load(folder, model, CPU, "openvino")
     assert network.degraded is None
     assert network.engine.startswith("openvino 20")
-    assert len(np.unique(torchs)) > 2
+    assert len(np.unique(torchs)) > 1
     assert (network(scan(shape), 0.5) == torchs).mean() >= AGREEMENT
 
 
@@ -181,24 +181,26 @@ def test_a_model_is_converted_once_and_that_is_told(tmp_path, no_conversion):
 
 
 @installed
-@pytest.mark.parametrize("name", ["network.bin", "network.xml", "head.npz", "digests"])
-@pytest.mark.parametrize("damage", ["changed", "cut", "gone"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("network.bin", lambda content: content[:-1] + bytes([content[-1] ^ 1])),
+        ("network.xml", lambda content: content[: len(content) // 2]),
+        ("head.npz", lambda content: b""),
+        ("digests", lambda content: content[:-1]),
+    ],
+    ids=["a bit", "the end", "all", "digests"],
+)
 def test_a_damaged_conversion_is_made_again(tmp_path, no_conversion, name, damage):
     folder = make_model_folder(tmp_path, 298)
     load(folder, FASTEST, CPU, "openvino")
     file = conversions(tmp_path)[0] / name
-    content = file.read_bytes()
-    middle = len(content) // 2
-    file.write_bytes(
-        content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-        if damage == "changed"
-        else content[:middle]
-    )
-    if damage == "gone":
-        file.unlink()
-    assert load(folder, FASTEST, CPU, "openvino").degraded is None
-    assert file.read_bytes()[:middle] == content[:middle]
-    assert len(conversions(tmp_path)) == 1
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "trace", lambda *given: made.append(given) or trace(*given))
+        made: list[object] = []
+        assert load(folder, FASTEST, CPU, "openvino").degraded is None
+    assert len(made) == len(conversions(tmp_path)) == 1
     no_conversion()
     assert load(folder, FASTEST, CPU, "openvino").degraded is None
 
