@@ -78,12 +78,6 @@ def _add_serve(parser: ArgumentParser) -> None:
         action="store_true",
         help="let calls fetch the weights that they lack [TOTALSEG_MCP_FETCH=1]",
     )
-    parser.add_argument(
-        "--results-cache",
-        metavar="SIZE",
-        help="remember finished label maps of at most so much, such as 500MiB; 0 for none; "
-        "2GiB without it [TOTALSEG_MCP_RESULTS_CACHE]",
-    )
     add_sources(parser)
     _add_keeping(parser)
     parser.add_argument(
@@ -114,6 +108,12 @@ def _add_keeping(parser: ArgumentParser) -> None:
         "--warm-up",
         metavar="TASK[:fast|:fastest],…",
         help="load the networks of these tasks soon after the start [TOTALSEG_MCP_WARM_UP]",
+    )
+    parser.add_argument(
+        "--results-cache",
+        metavar="SIZE",
+        help="remember finished label maps of at most so much, such as 500MiB; 0 for none; "
+        "2GiB without it [TOTALSEG_MCP_RESULTS_CACHE]",
     )
 
 
