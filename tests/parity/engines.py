@@ -42,7 +42,7 @@ def rows() -> Iterator[str]:
     yield row("demonstration, 6 mm", "phantom, thorax and abdomen", *demonstration())
     with tempfile.TemporaryDirectory() as name:
         what = "random, 32 to 320 features, 118 outputs"
-        yield row(what, "the same at 3 mm, two tiles", *true_size(Path(name)))
+        yield row(what, "another phantom at 3 mm, two tiles", *true_size(Path(name)))
 
 
 def demonstration() -> tuple[Labels, Labels]:
