@@ -102,6 +102,7 @@ def test_the_demonstration_model_sees_the_same_in_a_phantom():
     body = phantom(20)
     image, _ = scanned(body, view(body, "thorax_abdomen", (6.0, 6.0, 6.0)))
     torchs, ours = (load(folder, FASTEST, CPU, cpu)(image, 0.5) for cpu in ("torch", "openvino"))
+    assert not conversions(folder.parents[1]), "nothing is written into the package"
     assert len(np.unique(torchs)) > 40
     assert (ours == torchs).mean() >= AGREEMENT
 
