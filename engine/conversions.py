@@ -51,18 +51,11 @@ def key_of(checkpoint: Path, *shape: object) -> str:
     return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
 
 
-<<<<<<< HEAD
 def places(root: Path) -> Iterator[Path]:
     """Where conversions of the models below `root` may be."""
-    if not root.resolve().is_relative_to(OURS.resolve()):
-        yield root / WORKPLACE
-=======
-def places(folder: Path) -> Iterator[Path]:
-    """Where conversions of the model in `folder` (<root>/<its folder>/<its kind>) may be."""
     package = Path(str(files("totalseg_mcp.weights")))  # with the demonstration models
-    if not folder.resolve().is_relative_to(package.resolve()):
-        yield folder.parents[1] / WORKPLACE
->>>>>>> a1153fb (Keep conversions of the demonstration models out of the package)
+    if not root.resolve().is_relative_to(package.resolve()):
+        yield root / WORKPLACE
     cached = os.environ.get("XDG_CACHE_HOME")
     yield (Path(cached) if cached else Path.home() / ".cache") / "totalseg-mcp" / WORKPLACE.name
 
