@@ -10,6 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NO_RADIOMICS := pyradiomics could not be built (is there a C compiler?): all but radiomics works.
+NO_OPENVINO := OpenVINO is not to be had for this machine: torch computes, slower on a CPU.
 
 .PHONY: demo test check parity recordings benchmarks install
 
@@ -22,6 +23,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt pyradiomics-bhklab || echo "$(NO_RADIOMICS)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt openvino || echo "$(NO_OPENVINO)"
 	touch $@
 
 demo: $(INSTALLED)
@@ -40,6 +42,7 @@ check: $(INSTALLED)
 parity: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m parity.report
 	PYTHONPATH=tests $(BIN)/python -m parity.report_2d
+	PYTHONPATH=tests $(BIN)/python -m parity.engines
 
 recordings: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m parity.record

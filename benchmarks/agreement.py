@@ -16,6 +16,7 @@ from totalseg_mcp.engine.measure.detail import Detail
 from totalseg_mcp.engine.tasks import task_named
 
 ROUNDED = 1.01e-5  # one step of the fifth decimal, to which both round
+ALIKE = 0.999  # of the voxels
 GZIP = 16 + zlib.MAX_WBITS
 COUNTERPARTS: Mapping[str, str] = {
     "volume": "volume_mm3",
@@ -66,6 +67,23 @@ def same_array(ours: Path, reference: Path) -> None:
     one, other = (np.load(folder / "resampled.npy") for folder in (ours, reference))
     if one.dtype != other.dtype or not np.array_equal(one, other):
         raise DisagreementError(f"the resampled arrays: {one.dtype}, {other.dtype}")
+
+
+def same_labels(ours: Path, reference: Path) -> None:
+    """Every voxel of the label maps."""
+    _agree(ours, reference, least=1.0)
+
+
+def like_labels(ours: Path, reference: Path) -> None:
+    """All voxels of the label maps but one in a thousand: another library rounds otherwise."""
+    _agree(ours, reference, least=ALIKE)
+
+
+def _agree(ours: Path, reference: Path, least: float) -> None:
+    one, other = (np.load(folder / "labels.npy") for folder in (ours, reference))
+    share = float((one == other).mean())
+    if share < least:
+        raise DisagreementError(f"labels: {share:.5%} of the voxels agree")
 
 
 def _image(path: Path) -> Nifti1Image:

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.agreement import same_array, same_masks, same_statistics
+from benchmarks.agreement import (
+    like_labels,
+    same_array,
+    same_labels,
+    same_masks,
+    same_statistics,
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,20 @@ CONTESTS = {
     ),
     "out-2": Contest(
         "Labels back from 3 mm, 2 threads", "resample out, 2 threads", "resample out", same_array
+    ),
+    "window-openvino": Contest(
+        "True-size network over two tiles on the CPU, by OpenVINO (99.9 % of labels or more agree)",
+        "window, openvino",
+        "window",
+        like_labels,
+        rounds=1,
+    ),
+    "window-torch": Contest(
+        "The same, by torch",
+        "window, torch",
+        "window",
+        same_labels,
+        rounds=1,
     ),
     "cold": Contest(
         "A whole call in a process of its own", "command", "command", same_masks, whole=True

@@ -9,8 +9,9 @@ from nibabel.nifti1 import Nifti1Image
 from numpy.typing import NDArray
 from parity.scans import file_of
 from parity.stand_ins import make_stand_in
+from parity.true_size import image, make_true_size
 
-from benchmarks.sides.job import LABELS, MODEL_LABELS, MODEL_MM, SCAN, SMALL_SCAN
+from benchmarks.sides.job import LABELS, MODEL_LABELS, MODEL_MM, SCAN, SMALL_SCAN, TRUE_SIZE, WINDOW
 from totalseg_mcp.engine.image.resample import to_spacing
 from totalseg_mcp.engine.image.zoom import zoomed
 from totalseg_mcp.engine.tasks import task_named
@@ -22,6 +23,7 @@ SEED = 11  # of the phantom
 SHAPE = (512, 512, 300)
 SPACING_MM = (0.8, 0.8, 2.5)  # 410 x 410 x 750 mm: from the pelvis to the chin
 MIDDLE_MM = (0.0, 10.0, 250.0)  # in the body's own frame
+WINDOW_SHAPE = (128, 128, 192)  # two tiles of the true-size network
 COARSER = 2  # the phantom is drawn on voxels so much larger, as it takes minutes
 
 
@@ -31,6 +33,9 @@ def make_inputs(folder: Path) -> None:
     if not (folder / SMALL_SCAN).exists():
         _make_big_scan(folder)
         shutil.copyfile(file_of("ct"), folder / SMALL_SCAN)
+    if not (folder / WINDOW).exists():
+        make_true_size(folder / TRUE_SIZE)
+        np.save(folder / WINDOW, image(WINDOW_SHAPE))
 
 
 def make_models(folder: Path) -> None:

@@ -39,7 +39,7 @@ def _nowhere(chosen: Plan, segmented: Segmented) -> str | None:
 
 
 def _whole(chosen: Plan, segmented: Segmented) -> str | None:
-    slices = segmented.model_image.grid.shape[2]
+    slices = segmented.model_labels.grid.shape[2]
     if not chosen.split or not segmented.region_found or slices >= FEWEST:
         return None
     return f"force_split changed nothing: the models see {slices} slices, too few to split."

@@ -49,6 +49,7 @@ class Compiled:
         self._request.set_input_tensor(openvino().Tensor(tile.numpy(), shared_memory=True))
         self._request.start_async()
         try:
+            allow_stop()
             while not self._done():
                 allow_stop()
         except BaseException:

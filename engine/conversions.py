@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,6 @@ from totalseg_mcp.engine.tracing import Head, Traced
 FORMAT = 1  # of a conversion; another number makes all anew
 NETWORK, HEAD, DIGESTS = "network.xml", "head.npz", "digests"
 WORKPLACE = Path(".totalseg-mcp", "openvino")  # below the folder that the models are in
-OURS = Path(__file__).parents[1]  # the demonstration models are in the package
 
 
 def conversion(root: Path, key: str, convert: Callable[[], Traced]) -> Traced:
@@ -53,7 +53,8 @@ def key_of(checkpoint: Path, *shape: object) -> str:
 
 def places(root: Path) -> Iterator[Path]:
     """Where conversions of the models below `root` may be."""
-    if not root.resolve().is_relative_to(OURS.resolve()):
+    package = Path(str(files("totalseg_mcp.weights")))  # with the demonstration models
+    if not root.resolve().is_relative_to(package.resolve()):
         yield root / WORKPLACE
     cached = os.environ.get("XDG_CACHE_HOME")
     yield (Path(cached) if cached else Path.home() / ".cache") / "totalseg-mcp" / WORKPLACE.name

@@ -4,20 +4,13 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Literal
 
+from totalseg_mcp.engine.edges import Edge, Side, View
 from totalseg_mcp.engine.measure.layers import Extent, field_mm
 from totalseg_mcp.engine.picture import Plane
 from totalseg_mcp.engine.ruler import Ruler, ruler
 from totalseg_mcp.engine.tasks import TABLES, Entry
 
-Side = Literal["top", "bottom"]
-Field = tuple[float, float]  # the heights of its lower and its upper edge
-SIDES: Mapping[Side, tuple[str, str]] = {
-    "top": ("top", "superior"),
-    "bottom": ("bottom", "inferior"),
-}  # what `Extent.touches` calls them
-LEAST_MM2 = 50.0  # a shadow smaller than that shows nothing; a newborn's vertebra has more
 LARGE_MM2 = 2000.0  # what is as large as that shows a region by itself
 
 
@@ -57,43 +50,6 @@ class Table(Entry):
 TABLE = Table.model_validate(tomllib.loads((TABLES / "regions.toml").read_text(encoding="utf-8")))
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """The height of an end of something, mm upwards; `cut` if the picture ends there first."""
-
-    height: float
-    cut: bool
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What was found in a picture: heights grow upwards in it, whether or not it has a place."""
-
-    found: Mapping[str, Extent]
-    up: float  # 1 where mm grow upwards, -1 where they grow downwards
-    pixel_mm2: float
-    field: Field
-
-    def shadows(self, patterns: Iterable[str]) -> dict[str, float]:
-        """The structures of these names that are large enough to count, and their mm²."""
-        areas = {
-            name: extent.pixels * self.pixel_mm2
-            for name, extent in self.found.items()
-            if any(fnmatchcase(name, pattern) for pattern in patterns)
-        }
-        return {name: area for name, area in areas.items() if area >= LEAST_MM2}
-
-    def edge(self, side: Side, pattern: str) -> Edge | None:
-        """The outermost end on a side of the structures called so; None if there are none."""
-        there = [self.found[name] for name in self.shadows([pattern])]
-        ends = [end for one in there if (end := getattr(one, f"{side}_mm")) is not None]
-        if not ends:
-            return None
-        cut = any(set(one.touches) & set(SIDES[side]) for one in there)
-        outermost = max if side == "top" else min
-        return Edge(outermost(self.up * end for end in ends), cut)
-
-
 def body_regions(found: Mapping[str, Extent], plane: Plane) -> tuple[BodyRegion, ...]:
     """Head, neck, thorax, abdomen, pelvis and legs, in this order.
 
@@ -102,7 +58,8 @@ def body_regions(found: Mapping[str, Extent], plane: Plane) -> tuple[BodyRegion,
     bones that are, says where it must be. `in_view` is then the length of the region within
     the picture, divided by its whole length.
 
-    A picture without a place in a patient is taken to stand upright.
+    A picture without a place in a patient is taken to stand upright. Its pixels must have a
+    size: what is present in `found` must have its mm.
     """
     up = 1.0 if plane.grid else -1.0
     low, high = sorted(up * end for end in field_mm(plane))
@@ -141,18 +98,21 @@ def _end(
 ) -> Edge | None:
     """Where a region ends: by the first edge that is in the picture, else by the ruler.
 
-    An edge that the picture cuts off lies outside, whatever the ruler says.
+    An edge that the picture cuts off lies outside, whatever the ruler says; one that strays
+    from the ruler is not the region's.
     """
-    seen = [(side, edge) for side, pattern in edges if (edge := view.edge(side, pattern))]
+    expected = measure.height(on_ruler)
+    seen = [
+        (side, edge)
+        for side, pattern in edges
+        if (edge := view.edge(side, pattern)) and not measure.strays(on_ruler, edge.height)
+    ]
     for _, edge in seen:
         if not edge.cut:
             return edge
-    height = measure.height(on_ruler)
-    for side, _ in seen:
-        low, high = view.field
-        outside = max(height or high, high) if side == "top" else min(height or low, low)
-        return Edge(outside, cut=height is None)
-    return None if height is None else Edge(height, cut=False)
+    if seen:
+        return view.beyond(seen[0][0], expected)
+    return None if expected is None else Edge(expected, cut=False)
 
 
 def _height(end: Edge | None, side: Side, shadows: Iterable[str], view: View) -> float:

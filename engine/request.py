@@ -32,4 +32,5 @@ class Request:
     preview: bool = False
     crop_path: Path | None = None  # a mask of where to look, or a folder of masks
     saving_threads: int = 1
+    cache: bool = True  # labels of an earlier call may serve, and these may serve later ones
     licence: LicenceNumber | None = None  # None: the operator's, if the task needs one

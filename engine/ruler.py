@@ -7,6 +7,7 @@ import numpy as np
 
 Mark = tuple[float, float]  # on the ruler, and its height in the picture, mm; both grow upwards
 STRETCH = (0.25, 2.5)  # from one mark to the next, of an average man; a newborn's spine: 0.34
+STRAY_MM = 100.0  # on the ruler; organs move by less when a patient breathes
 SHORTEST_MM = 50.0  # on the ruler; from less than that nothing is extrapolated
 
 
@@ -39,6 +40,13 @@ class Ruler:
         within = float(np.interp(on_ruler, known, heights))
         beyond = on_ruler - min(max(on_ruler, known[0]), known[-1])
         return within + beyond * self.stretch
+
+    def strays(self, on_ruler: float, height: float) -> bool:
+        """Whether a height is too far from where the ruler has the mark to be that of the mark."""
+        expected, stretch = self.height(on_ruler), self.stretch
+        if expected is None or stretch is None:
+            return False
+        return abs(height - expected) > STRAY_MM * stretch
 
 
 def ruler(seen: Sequence[Mark]) -> Ruler:

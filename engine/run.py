@@ -1,7 +1,7 @@
-"""One job: read, plan, segment, measure, write."""
+"""The jobs of one call: read, plan, segment, measure, write."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,32 +9,41 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from totalseg_mcp.engine.cautions import cautions
+from totalseg_mcp.engine.engines import PACKAGE, compiles, named
 from totalseg_mcp.engine.files import read
-from totalseg_mcp.engine.files.landmarks import read_landmarks
-from totalseg_mcp.engine.files.outputs import check
-from totalseg_mcp.engine.landmarks import Landmarks
-from totalseg_mcp.engine.measuring import features_asked, measure
-from totalseg_mcp.engine.plan import Plan, plan
-from totalseg_mcp.engine.products import Findings, asked, file_names, suited
+from totalseg_mcp.engine.fingerprint import digest_of
+from totalseg_mcp.engine.job import Job, job
+from totalseg_mcp.engine.labelling import Bench, labelled
+from totalseg_mcp.engine.measuring import measure
+from totalseg_mcp.engine.products import Findings, asked, suited
+from totalseg_mcp.engine.recollection import Recalled, Recollection
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
-from totalseg_mcp.engine.segment import Networks, segment
+from totalseg_mcp.engine.segment import Networks
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.suitability import Suitability, suitability
 from totalseg_mcp.engine.supply import deliver, ordered, terms
 from totalseg_mcp.engine.tasks import Model, task_named
+from totalseg_mcp.engine.views import Views
 from totalseg_mcp.engine.watch import clocked, noted, stage
-from totalseg_mcp.engine.writing import write_together
+from totalseg_mcp.engine.writing import Output, write_all
 
 if TYPE_CHECKING:
     import torch
 
     from totalseg_mcp.engine.network import Network
 
+SEGMENTING = (0.06, 0.88)  # of the progress: segmenting and measuring
+MEASURING = 0.96  # of a job's part of that, where measuring begins
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome:
-    """What came of a job: `files` are final, `seconds` are by stage, with the total."""
+    """What came of a job: `files` are final, `seconds` are by stage, with the total.
+
+    `reused_s` are the seconds that its labels took in an earlier call; None where they are
+    new. Jobs of one call share seconds, weight reads and device.
+    """
 
     findings: Findings
     suits: Suitability
@@ -46,6 +55,7 @@ class Outcome:
     device: str
     notes: tuple[str, ...] = ()
     engine: str | None = None  # what computed the networks; None where none had to run
+    reused_s: float | None = None
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -53,6 +63,16 @@ class Outcome:
         labels = self.findings.labels
         there = np.bincount(labels.data.ravel(), minlength=len(labels.names) + 1)
         return tuple(name for number, name in enumerate(labels.names, 1) if there[number])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Done:
+    """A job that is measured, and what to know of it."""
+
+    findings: Findings
+    recalled: Recalled | None
+    cautions: tuple[str | None, ...]
+    notes: tuple[str, ...]
 
 
 def run(request: Request, session: Session) -> Outcome:
@@ -63,50 +83,84 @@ def run(request: Request, session: Session) -> Outcome:
     Raises:
         EngineError: the caller or the operator can put it right; nothing was written.
     """
+    (outcome,) = run_all((request,), session)
+    return outcome
+
+
+def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...]:
+    """Several tasks on one scan, which is read once; they differ in task and folder only.
+
+    Raises:
+        EngineError: as `run`, for any of them; nothing was written for any.
+    """
     began, before = time.perf_counter(), session.stats()
     ran: list[Network] = []
-    chosen = plan(request.options)
-    leftovers = check(request.folder, file_names(request, chosen))
-    features = features_asked(request)
+    jobs = [job(request) for request in requests]
+    first = requests[0]
     with clocked() as seconds, noted() as notes, session.job():
         with stage("read", 0.0, 0.04):
-            scan = read(request.input_path, session.reach)
-            suits = suitability(scan, task_named(chosen.task), request.force)
-            remarks = suited(request, chosen, scan)
-        deliver(ordered(chosen, session, request.licence), session)
+            scan = read(first.input_path, session.reach)
+            suits = [suitability(scan, task_named(j.plan.task), first.force) for j in jobs]
+            remarks = [suited(j.request, j.plan, scan) for j in jobs]
+        for order in [ordered(j.plan, session, first.licence) for j in jobs]:
+            deliver(order, session)
         with stage("start the device", 0.05, 0.06):
-            device, why_not = _device(request.device)
-        with stage("segment", 0.06, 0.85):
-            given = _landmarks(request, chosen, scan, session)
-            segmented = segment(scan.volume, chosen, _networks(session, device, ran), given)
-        with stage("measure", 0.85, 0.88):
-            demonstration = session.store.demonstration
-            findings = measure(request, chosen, scan, segmented, features, demonstration)
-        with stage("write", 0.88, 1.0):
-            writers = {name: product.write for name, product in asked(request).items()}
-            files = write_together(writers, findings, request.folder)
+            device, why_not = _device(first.device)
+        done = _worked(jobs, scan, _bench(first, scan, session, device, ran), session)
+        with stage("write", SEGMENTING[1], 1.0):
+            files = write_all([_output(j, d.findings) for j, d in zip(jobs, done, strict=True)])
     seconds["total"] = time.perf_counter() - began
-    told = (
-        *scan.notes,
-        *remarks,
-        why_not,
-        suits.warning,
-        *dict.fromkeys(network.degraded for network in ran),
-        *cautions(chosen, segmented, leftovers),
-        terms(chosen),
+    after = session.stats()
+    degraded = tuple(dict.fromkeys(network.degraded for network in ran))
+    return tuple(
+        Outcome(
+            findings=d.findings,
+            suits=suit,
+            files=written,
+            warnings=_told(scan, (*remark, why_not, *degraded), suit, d),
+            seconds=seconds,
+            weight_reads=after.weight_reads - before.weight_reads,
+            loads=after.loads - before.loads,
+            device=str(device),
+            notes=(*notes, *d.notes),
+            engine=", ".join(dict.fromkeys(network.engine for network in ran)) or None,
+            reused_s=d.recalled.seconds if d.recalled else None,
+        )
+        for d, suit, remark, written in zip(done, suits, remarks, files, strict=True)
     )
-    return Outcome(
-        findings=findings,
-        suits=suits,
-        files=files,
-        warnings=tuple(warning for warning in told if warning),
-        seconds=seconds,
-        weight_reads=session.weight_reads - before.weight_reads,
-        loads=session.stats().loads - before.loads,
-        device=str(device),
-        notes=tuple(notes),
-        engine=", ".join(dict.fromkeys(network.engine for network in ran)) or None,
-    )
+
+
+def _worked(jobs: Sequence[Job], scan: Scan, bench: Bench, session: Session) -> list[_Done]:
+    """Every job segmented and measured, each before the next."""
+    start, stop = SEGMENTING
+    share = (stop - start) / len(jobs)
+    done = []
+    for number, one in enumerate(jobs):
+        here = start + number * share
+        with noted() as notes:
+            with stage("segment", here, here + MEASURING * share):
+                labels = labelled(one, bench)
+            with stage("measure", here + MEASURING * share, here + share):
+                demonstration = session.store.demonstration
+                findings = measure(one, scan, bench.views, labels.segmented, demonstration)
+        told = cautions(one.plan, labels.segmented, one.leftovers)
+        done.append(_Done(findings, labels.recalled, told, tuple(notes)))
+    return done
+
+
+def _told(
+    scan: Scan, remarks: tuple[str | None, ...], suits: Suitability, done: _Done
+) -> tuple[str, ...]:
+    """What to know before a result is used."""
+    reuse = done.recalled.caution if done.recalled else None
+    last = terms(done.findings.plan)
+    told = (*scan.notes, *remarks, suits.warning, reuse, *done.cautions, last)
+    return tuple(warning for warning in told if warning)
+
+
+def _output(job: Job, findings: Findings) -> Output[Findings]:
+    writers = {name: product.write for name, product in asked(job.request).items()}
+    return Output(writers, findings, job.request.folder)
 
 
 def _device(name: str) -> "tuple[torch.device, str | None]":
@@ -115,21 +169,24 @@ def _device(name: str) -> "tuple[torch.device, str | None]":
     return choose_device(name)
 
 
-def _networks(session: Session, device: "torch.device", ran: "list[Network]") -> Networks:
-    """The session's networks; those that are asked for are added to `ran`."""
+def _bench(
+    request: Request, scan: Scan, session: Session, device: "torch.device", ran: "list[Network]"
+) -> Bench:
+    """What the jobs share; the networks that they use are added to `ran`."""
+    recollection = None
+    if session.results and request.cache:
+        with stage("recall", SEGMENTING[0], SEGMENTING[0]):
+            image = digest_of(scan.volume)
+        compiled = device.type == "cpu" and compiles(session.cpu)
+        engine = named(PACKAGE) if compiled else f"torch on {device.type}"
+        recollection = Recollection(session.results, session.store, image, engine)
+    return Bench(Views(scan.volume), _networks(session, device, ran), session.reach, recollection)
 
+
+def _networks(session: Session, device: "torch.device", ran: "list[Network]") -> Networks:
     def network(model: Model) -> "Network":
         with stage("load weights", 0.0, 0.0):
             ran.append(session.network(model, device))
         return ran[-1]
 
     return network
-
-
-def _landmarks(request: Request, chosen: Plan, scan: Scan, session: Session) -> Landmarks | None:
-    """The caller's own masks of where to look, if there are any."""
-    if request.crop_path is None or chosen.region is None:
-        return None
-    keep = chosen.region.keep.to if chosen.region.keep else ()
-    grid = scan.volume.grid
-    return read_landmarks(request.crop_path, chosen.region.to, keep, grid, session.reach)

@@ -64,8 +64,8 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
         with stage("read", 0.0, 0.4):
             given = read_seen(request.input_path, session.reach)
             remark = _suits(given, request, chosen)
-        deliver(ordered_2d(chosen.groups, session), session)
-        with stage("start the device", 0.4, 0.45):
+        deliver(ordered_2d(chosen.groups, session), session, 0.4)
+        with stage("start the device", 0.41, 0.45):
             device, why_not = _device(request.device)
         with stage("segment", 0.45, 0.85):
             seen = of_volume(given.volume) if isinstance(given, Scan) else of_picture(given.picture)

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.image.cleanup import drop_small_blobs
-from totalseg_mcp.engine.image.crop import box_around, crop, paste
+from totalseg_mcp.engine.image.crop import Box, box_around, crop, paste
 from totalseg_mcp.engine.image.merge import keep, merge, renumbered
 from totalseg_mcp.engine.image.near import keep_near
 from totalseg_mcp.engine.image.orientation import reorient
-from totalseg_mcp.engine.image.resample import to_spacing, truncated
 from totalseg_mcp.engine.image.restore import RESTORE
 from totalseg_mcp.engine.image.split import FEWEST, join, slabs, worth_splitting
 from totalseg_mcp.engine.image.steps import STEPS
@@ -20,6 +19,7 @@ from totalseg_mcp.engine.image.vertebrae import refine
 from totalseg_mcp.engine.landmarks import Landmarks
 from totalseg_mcp.engine.plan import Plan, Region
 from totalseg_mcp.engine.tasks import Model
+from totalseg_mcp.engine.views import Views
 from totalseg_mcp.engine.volume import Labels, Volume
 from totalseg_mcp.engine.watch import note, stage, track
 
@@ -36,15 +36,16 @@ Networks = Callable[[Model], Network]
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """Labels on the scan's own grid, and what the models saw and said on theirs.
+    """Labels on the scan's own grid, and what the models said on theirs.
 
+    `box` is the part of the scan that they saw (`Views` has that image); None is all of it.
     `region_found` is False where the structures to look near are not in the scan; all
     labels are then background, because no model of the plan has run.
     """
 
     labels: Labels
     model_labels: Labels
-    model_image: Volume
+    box: Box | None = None
     region_found: bool = True
 
 
@@ -55,52 +56,62 @@ def segment(
 
     `given` are the caller's own landmarks, for a plan that does not find any itself.
     """
+    return segment_views(Views(scan), plan, networks, given)
+
+
+def segment_views(
+    views: Views, plan: Plan, networks: Networks, given: Landmarks | None = None
+) -> Segmented:
+    """The plan's structures in the scan that `views` are of; as `segment`."""
     if plan.refinement is None:
-        return segment_region(scan, plan, networks, given)
+        return segment_region(views, plan, networks, given)
     with stage("find what to clip to", 0.0, 0.5):
-        clip = segment(scan, plan.refinement.plan, networks)
+        clip = labels_in(views, plan.refinement.plan, networks)
     with stage("segment what to clip", 0.5, 1.0):
-        found = segment_region(scan, plan, networks, given)
-    refined = refine(found.labels, clip.labels, plan.refinement.growth_mm)
+        found = segment_region(views, plan, networks, given)
+    refined = refine(found.labels, clip, plan.refinement.growth_mm)
     return replace(found, labels=refined)
 
 
 def segment_region(
-    scan: Volume, plan: Plan, networks: Networks, given: Landmarks | None
+    views: Views, plan: Plan, networks: Networks, given: Landmarks | None
 ) -> Segmented:
     """The plan's structures, looked for only in its region if it has one."""
     if plan.region is None:
-        return segment_all(scan, plan, networks)
+        return segment_part(views, plan, networks)
+    scan = views.scan
     with stage("find the region", 0.0, 0.2):
-        landmarks = given or landmarks_in(scan, plan.region, networks)
+        landmarks = given or landmarks_in(views, plan.region, networks)
         box = box_around(landmarks.look, plan.region.margin_mm)
     if box is None:
         nothing = Labels(np.zeros(scan.grid.shape, np.uint8), scan.grid, plan.names)
-        return Segmented(nothing, nothing, scan, region_found=False)
+        return Segmented(nothing, nothing, region_found=False)
     note(f"looking at {size(box.shape)} of {size(scan.grid.shape)} voxels")
     with stage("segment the region", 0.2, 1.0):
-        inside = segment_all(truncated(crop(scan, box)), plan, networks)
+        inside = segment_part(views, plan, networks, box)
     labels = paste(inside.labels, box, scan.grid)
     if plan.region.keep and landmarks.keep:
         labels = keep_near(labels, landmarks.keep, plan.region.keep.margin_mm)
     return replace(inside, labels=labels)
 
 
-def landmarks_in(scan: Volume, region: Region, networks: Networks) -> Landmarks:
+def landmarks_in(views: Views, region: Region, networks: Networks) -> Landmarks:
     """What the region is near to, as a rough model sees it."""
     if region.plan is None:
         raise ValueError("a plan without a rough model needs landmarks that are given")
-    rough = segment(scan, region.plan, networks).labels
+    rough = labels_in(views, region.plan, networks)
     return Landmarks(keep(rough, region.to), keep(rough, region.keep.to) if region.keep else None)
 
 
-def segment_all(scan: Volume, plan: Plan, networks: Networks) -> Segmented:
-    """The plan's structures in the whole of `scan`, wherever the plan says to look."""
+def labels_in(views: Views, plan: Plan, networks: Networks) -> Labels:
+    """The labels that another plan builds on; the models run only the first time."""
+    return views.labels(plan, lambda: segment_views(views, plan, networks).labels)
+
+
+def segment_part(views: Views, plan: Plan, networks: Networks, box: Box | None = None) -> Segmented:
+    """The plan's structures in all of the scan, or in `box` and on its grid."""
     with stage("resample", 0.0, 0.05):
-        upright = reorient(scan, "RAS")
-        image = upright
-        if plan.spacing_mm:
-            image = to_spacing(upright, plan.spacing_mm, plan.resampling_order, plan.threads)
+        image = views.of(plan, box)
         note(
             f"{plan.task} sees {size(image.grid.shape)} voxels of {size(image.grid.spacing_mm)} mm"
         )
@@ -114,13 +125,15 @@ def segment_all(scan: Volume, plan: Plan, networks: Networks) -> Segmented:
 
     with stage("restore", 0.95, 1.0):
         on_model = keep(on_model, plan.wanted)
+        part = views.scan if box is None else crop(views.scan, box)
         labels = on_model
         if not plan.lowres:
-            labels = RESTORE[plan.restore](on_model, upright.grid, plan.threads)
-        labels = reorient(renumbered(labels, plan.names), scan.grid.axcodes)
+            upright = reorient(part, "RAS").grid
+            labels = RESTORE[plan.restore](on_model, upright, plan.threads)
+        labels = reorient(renumbered(labels, plan.names), part.grid.axcodes)
         if not plan.lowres:
-            labels = replace(labels, grid=scan.grid)
-        return Segmented(labels, renumbered(on_model, plan.names), image)
+            labels = replace(labels, grid=part.grid)
+        return Segmented(labels, renumbered(on_model, plan.names), box)
 
 
 def infer_in_slabs(image: Volume, plan: Plan, networks: Networks) -> Labels:

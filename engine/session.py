@@ -17,6 +17,7 @@ from totalseg_mcp.engine.manifest import manifest
 from totalseg_mcp.engine.memory import Budget
 from totalseg_mcp.engine.models2d import Group
 from totalseg_mcp.engine.reach import Reach
+from totalseg_mcp.engine.results import Results
 from totalseg_mcp.engine.sources import Sources
 from totalseg_mcp.engine.stamp import stamp
 from totalseg_mcp.engine.tasks import Model
@@ -52,7 +53,8 @@ class Session:
     For one job at a time. `device` is where jobs run that do not name a device; `sources` is
     where weights that are not in the store may be fetched from; `cpu` is what computes networks
     on a CPU. Networks stay as long as they fit into the `budget`. With `cache`, checkpoints are
-    read once and copied, there if not beside the models (see `copies`).
+    read once and copied, there if not beside the models (see `copies`). `results` are the
+    finished label maps that calls may reuse; None keeps none.
     """
 
     store: Store = field(default_factory=Store.standard)
@@ -63,6 +65,7 @@ class Session:
     budget: Budget = field(default_factory=Budget)
     cache: Path | None = None
     cpu: Cpu = "torch"
+    results: Results | None = None
     weight_reads: int = 0
     jobs: int = 0
     _shelves: "dict[torch.device, Shelf]" = field(default_factory=dict)

@@ -58,8 +58,10 @@ def ordered_2d(groups: Iterable[Group], session: Session) -> Order:
     return Order(lacking, None)
 
 
-def deliver(order: Order, session: Session) -> None:
+def deliver(order: Order, session: Session, start: float = 0.04) -> None:
     """Fetch what was ordered into the first folder of its store.
+
+    `start` is how much of the job has been done by then; this is a hundredth of it.
 
     Raises:
         NotReadyError: it cannot be fetched; what has come is kept for the next time.
@@ -68,7 +70,7 @@ def deliver(order: Order, session: Session) -> None:
         return
     from totalseg_mcp.engine.fetch import fetch
 
-    with stage("fetch weights", 0.04, 0.05):
+    with stage("fetch weights", start, start + 0.01):
         for parcel in track(order.models, "model"):
             store = session.store_2d if isinstance(parcel, Group) else session.store
             fetch(parcel, store.roots[0], session.sources, order.number)

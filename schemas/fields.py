@@ -18,10 +18,11 @@ ALIASES = {"dicom": "dicom_rtstruct"}  # as in TotalSegmentator 2.18.0
 DEVICE = re.compile(r"cpu|mps|gpu(:\d+)?")
 
 
-def _task(name: str) -> str:
-    if name not in TASKS:
-        raise ValueError(unknown("task", name, tuple(TASKS)))
-    return name
+def _tasks(names: list[str]) -> list[str]:
+    """`names` without repeats."""
+    if strangers := [name for name in names if name not in TASKS]:
+        raise ValueError(" ".join(unknown("task", name, tuple(TASKS)) for name in strangers))
+    return list(dict.fromkeys(names))
 
 
 def _device(name: str) -> str:
@@ -97,10 +98,6 @@ def _small_blobs(given: object) -> object:
     return given
 
 
-# The enum is what the model sees; the message of the check offers the nearest names.
-TaskName = Annotated[
-    str, AfterValidator(_task), WithJsonSchema({"type": "string", "enum": list(TASKS)})
-]
 Device = Annotated[
     str,
     AfterValidator(_device),
@@ -116,6 +113,22 @@ Names = Annotated[
     list[str],
     BeforeValidator(_names),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+# The enum is what the model sees; the message of the check offers the nearest names.
+TaskNames = Annotated[
+    list[str],
+    BeforeValidator(_names),
+    AfterValidator(_tasks),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "enum": list(TASKS)},
+                {"type": "string", "pattern": ","},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
 ]
 FORMAT_NAMES = [*get_args(Format), *ALIASES]
 Formats = Annotated[

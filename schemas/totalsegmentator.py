@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from totalseg_mcp.schemas.fields import Device, Formats, License, Names, SmallBlobs, TaskName
+from totalseg_mcp.schemas.fields import Device, Formats, License, Names, SmallBlobs, TaskNames
 from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
@@ -16,6 +16,7 @@ from totalseg_mcp.schemas.findings import (
     Timings,
 )
 from totalseg_mcp.schemas.result import Result
+from totalseg_mcp.schemas.several import TaskResult
 
 EXCLUSIVE = (
     ("fast", "fastest"),
@@ -58,7 +59,15 @@ class Arguments(BaseModel):
     skip_saving: Annotated[
         bool, Field(description="Save no segmentations: faster if only statistics are wanted.")
     ] = False
-    task: Annotated[TaskName, Field(description="What to segment; 'total' is for CT.")] = "total"
+    task: Annotated[
+        TaskNames,
+        Field(
+            default="total",
+            validate_default=True,
+            description="What to segment; 'total' is for CT. Several: 'total,lung_vessels', each "
+            "with its own folder in output_dir.",
+        ),
+    ]
     roi_subset: Annotated[
         Names | None,
         Field(description="Only these structures of the task, e.g. 'liver,spleen'; faster."),
@@ -160,12 +169,20 @@ class Arguments(BaseModel):
     statistics_extra: Annotated[
         bool, Field(description="Also return spread, place and pieces of each structure.")
     ] = False
+    cache: Annotated[
+        bool,
+        Field(description="Reuse the labels of an equal earlier call, and keep these for later."),
+    ] = True
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "Arguments":
         for one, other in EXCLUSIVE:
             if getattr(self, one) and getattr(self, other):
                 raise ValueError(f"{one} and {other} exclude each other: give one of them.")
+        if len(self.task) > 1 and (self.roi_subset or self.roi_subset_robust):
+            raise ValueError(
+                "roi_subset names structures of one task: give one task with it, or leave it out."
+            )
         if self.radiomics_parameters and not self.radiomics:
             raise ValueError("radiomics_parameters needs radiomics=true; give both or neither.")
         return self
@@ -192,7 +209,7 @@ class TotalSegmentatorResult(Result):
     ] = None
     statistics: Annotated[
         dict[str, StructureStatistics] | None,
-        Field(description="By structure; null where statistics were not asked for."),
+        Field(description="By structure; null if not asked for, or of several tasks: see results."),
     ]
     statistics_file: Annotated[str | None, Field(description="Absolute path of statistics.json.")]
     statistics_csv: Annotated[str | None, Field(description="The same as a table (CSV).")]
@@ -222,8 +239,21 @@ class TotalSegmentatorResult(Result):
         Literal["demonstration", "installed"],
         Field(description="'demonstration': trained on synthetic phantoms, not for real use."),
     ]
-    models: Annotated[list[ModelUsed], Field(description="The models that ran, and their files.")]
+    reused: Annotated[
+        bool,
+        Field(description="True: labels of an earlier call on the same image; no model ran."),
+    ] = False
+    models: Annotated[
+        list[ModelUsed], Field(description="The models that made the labels, and their files.")
+    ]
     device: Annotated[DeviceUsed, Field(description="The device asked for and the one used.")]
     timings: Annotated[Timings, Field(description="Seconds by stage, and weight reads.")]
     grid: Annotated[ImageGrid, Field(description="The voxel grid of the masks.")]
     nora_tag: Annotated[str | None, Field(description="As given; nothing was done with it.")]
+    results: Annotated[
+        dict[str, TaskResult] | None,
+        Field(
+            description="Of several tasks, by task; the lists above hold those of all, and what "
+            "is null there is here."
+        ),
+    ] = None

@@ -1,4 +1,4 @@
-"""The command line: `totalseg-mcp serve`, `demo`, `weights`.
+"""The command line: `totalseg-mcp serve`, `demo`, `weights`, `cache`.
 
 A command imports what it needs when it is called, so that the server lists its tools
 soon after its start and `--version` answers at once.
@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from totalseg_mcp.engine.errors import EngineError
+from totalseg_mcp.server.cache import add_cache
 from totalseg_mcp.server.log import start_log
 from totalseg_mcp.server.options import add_sources, add_weights
 from totalseg_mcp.server.settings import BadSettingsError, settings
@@ -40,6 +41,7 @@ def parser() -> ArgumentParser:
     _add_serve(commands.add_parser("serve", help="serve MCP on stdin and stdout, or on HTTP"))
     _add_demo(commands.add_parser("demo", help="segment a scan with the demonstration models"))
     add_weights(commands.add_parser("weights", help="fetch TotalSegmentator's models, list them"))
+    add_cache(commands.add_parser("cache", help="finished label maps: how many, forget them"))
     return top
 
 
@@ -106,6 +108,12 @@ def _add_keeping(parser: ArgumentParser) -> None:
         "--warm-up",
         metavar="TASK[:fast|:fastest],…",
         help="load the networks of these tasks soon after the start [TOTALSEG_MCP_WARM_UP]",
+    )
+    parser.add_argument(
+        "--results-cache",
+        metavar="SIZE",
+        help="remember finished label maps of at most so much, such as 500MiB; 0 for none; "
+        "2GiB without it [TOTALSEG_MCP_RESULTS_CACHE]",
     )
 
 

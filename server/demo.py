@@ -20,7 +20,16 @@ from totalseg_mcp.server.bar import Bar
 from totalseg_mcp.server.table import table
 from totalseg_mcp.server.table2d import table_2d
 
-SERVE = ["-m", "totalseg_mcp", "serve", "--log-level", "warning", "--weights"]
+SERVE = [
+    "-m",
+    "totalseg_mcp",
+    "serve",
+    "--log-level",
+    "warning",
+    "--results-cache",
+    "0",
+    "--weights",
+]
 SCAN = "phantom.nii.gz"
 SEED = 20  # of the body in the scan
 # Where the results of each tool go below the demonstration's folder, and what is asked for.
@@ -45,7 +54,7 @@ def demo(image: Path | None, output: Path, weights: str = "demo") -> int:
         for name, (folder, options) in CALLS.items()
     }
     try:
-        return anyio.run(show_all, calls, weights)
+        return int(anyio.run(show_all, calls, weights) > 0)
     except* MCPError:
         sys.stdout.write("The server ended without an answer; what it said is above.\n")
     return 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from totalseg_mcp.engine.engines import compiles
 from totalseg_mcp.engine.reach import Reach
+from totalseg_mcp.engine.results import Results, results_folder
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.weights import Store, cache_folder
 from totalseg_mcp.engine.weights2d import Store2D
@@ -44,6 +45,7 @@ def session(settings: Settings) -> Session:
     compiles(settings.cpu)
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
+    limit = settings.results_cache
     return Session(
         store=_store(settings.weights),
         reach=Reach(settings.allow),
@@ -53,6 +55,7 @@ def session(settings: Settings) -> Session:
         cache=cache_folder(os.environ) if settings.weights_cache else None,
         cpu=settings.cpu,
         store_2d=_store_2d(settings.weights),
+        results=Results(results_folder(os.environ), limit) if limit else None,
     )
 
 

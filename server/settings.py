@@ -12,6 +12,7 @@ from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.licence import VARIABLE, LicenceNumber
 from totalseg_mcp.engine.memory import Budget
+from totalseg_mcp.engine.results import LIMIT
 from totalseg_mcp.engine.sources import (
     LICENSED,
     RECORDS,
@@ -64,6 +65,7 @@ class Settings:
     budget: Budget = field(default_factory=Budget)
     weights_cache: bool = True  # copy checkpoints that have been read
     warm_up: "tuple[Options, ...]" = ()  # what is loaded before it is asked for
+    results_cache: int = LIMIT  # bytes of finished label maps that are kept; 0: none
 
 
 def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
@@ -72,7 +74,9 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
     Raises:
         BadSettingsError: When strangers could connect without a token, or an address
             or another choice cannot be read.
+            or a size cannot be read.
     """
+    kept = _size(arguments.results_cache or environment.get("TOTALSEG_MCP_RESULTS_CACHE"))
     chosen = Settings(
         weights=arguments.weights or environment.get("TOTALSEG_MCP_WEIGHTS") or None,
         allow=_folders(arguments.allow or environment.get("TOTALSEG_MCP_ALLOW", "")),
@@ -90,6 +94,7 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
             arguments.no_weights_cache or _on("TOTALSEG_MCP_NO_WEIGHTS_CACHE", environment)
         ),
         warm_up=_tasks(arguments.warm_up or environment.get("TOTALSEG_MCP_WARM_UP", "")),
+        results_cache=LIMIT if kept is None else kept,
     )
     if chosen.http and not chosen.http.is_loopback and chosen.token is None:
         raise BadSettingsError(

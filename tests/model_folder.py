@@ -13,7 +13,7 @@ import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 
 from totalseg_mcp.engine.tasks import MODELS, Model
-from totalseg_mcp.weights import folder
+from totalseg_mcp.weights import design, folder
 
 PATCH = (16, 24, 20)  # z, y, x
 ARCHITECTURE: dict[str, Any] = {
@@ -52,9 +52,9 @@ def plans(
         "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
         "resampling_fn_probabilities_kwargs": {**RESAMPLING, "order": 1},
         "architecture": {
-            "network_class_name": folder.NETWORK,
+            "network_class_name": design.NETWORK,
             "arch_kwargs": dict(architecture),
-            "_kw_requires_import": list(folder.IMPORTED),
+            "_kw_requires_import": list(design.IMPORTED),
         },
     }
     return {

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from totalseg_mcp.engine.plan import ROUGH
 from totalseg_mcp.engine.tasks import MODELS, TASKS, Task
+from totalseg_mcp.schemas import ts2d_segment
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
 
 README = Path(__file__).parents[1] / "README.md"
@@ -87,6 +88,8 @@ TABLES = {
     "tasks": "\n".join(tasks()),
     "parameters": "\n".join(parameters(Arguments)),
     "result": "\n".join(results(TotalSegmentatorResult)),
+    "parameters of ts2d_segment": "\n".join(parameters(ts2d_segment.Arguments)),
+    "result of ts2d_segment": "\n".join(results(ts2d_segment.Ts2dResult)),
 }
 
 

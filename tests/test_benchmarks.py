@@ -9,7 +9,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from benchmarks.agreement import DisagreementError, same_array, same_masks, same_statistics
+from benchmarks.agreement import (
+    DisagreementError,
+    like_labels,
+    same_array,
+    same_labels,
+    same_masks,
+    same_statistics,
+)
 from benchmarks.contests import CONTESTS, Contest
 from benchmarks.machine import flags
 from benchmarks.race import FailedError, Result, Side, median, race
@@ -186,3 +193,20 @@ def test_the_machine_is_told_by_its_instruction_sets_alone(tmp_path):
     (tmp_path / "cpuinfo").write_text("model name\t: Secret\nflags\t\t: fpu avx2 fma avx512f\n")
     assert flags(tmp_path / "cpuinfo") == ["avx2", "fma", "avx512f"]
     assert flags(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize(
+    ("agree", "differing", "most"),
+    [(same_labels, 1, 0), (like_labels, 2, 1)],
+    ids=["all", "99.9 %"],
+)
+def test_labels_agree_in_as_many_voxels_as_the_contest_asks_for(outs, agree, differing, most):
+    labels = np.zeros(1000, np.uint8)
+    np.save(outs[1] / "labels.npy", labels)
+    labels[:most] = 1
+    np.save(outs[0] / "labels.npy", labels)
+    agree(*outs)
+    labels[:differing] = 1
+    np.save(outs[0] / "labels.npy", labels)
+    with pytest.raises(DisagreementError, match="of the voxels agree"):
+        agree(*outs)

@@ -3,8 +3,8 @@ import re
 
 from readme_tables import README, written
 
-from totalseg_mcp.schemas.totalsegmentator import Arguments
 from totalseg_mcp.server.cli import parser
+from totalseg_mcp.tools import TOOLS
 
 TEXT = README.read_text("utf-8")
 
@@ -20,9 +20,12 @@ def test_the_commands_are_understood():
         parser().parse_args(command.split())
 
 
-def test_the_call_of_the_inspector_line_is_valid():
-    (call,) = re.findall(r"--tool-args-json '({.*})'", TEXT)
-    assert Arguments.model_validate(json.loads(call)).fastest
+def test_the_calls_of_the_inspector_lines_are_valid():
+    calls = re.findall(r"--tool-name (\w+) \\\n +--tool-args-json '({.*})'", TEXT)
+    arguments = {tool.name: tool.arguments for tool in TOOLS}
+    assert {name for name, _ in calls} == arguments.keys()
+    for name, call in calls:
+        arguments[name].model_validate(json.loads(call))
 
 
 def test_the_client_configuration_is_json():

@@ -14,8 +14,7 @@ from totalseg_mcp.engine.products import (
     STATISTICS_FILE,
 )
 from totalseg_mcp.engine.request import Request
-from totalseg_mcp.engine.run import Outcome
-from totalseg_mcp.engine.run import run as run_job
+from totalseg_mcp.engine.run import Outcome, run_all
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.tasks import Resolution, task_named
 from totalseg_mcp.engine.threads import threads
@@ -30,6 +29,7 @@ from totalseg_mcp.schemas.findings import (
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
 from totalseg_mcp.tools.demonstration import DEMONSTRATION
 from totalseg_mcp.tools.radiomics import features_by_structure, radiomics_warnings
+from totalseg_mcp.tools.several import together
 from totalseg_mcp.tools.timings import timings
 from totalseg_mcp.tools.tool import Tool
 
@@ -43,12 +43,22 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
     files and says which structures were found, which were cut off by the image's border
     (their numbers are null, not zero), and what was measured. The default works at 1.5 mm
     with several models; fast (3 mm) and fastest (6 mm) use one model on fewer voxels, and
-    roi_subset limits the work to what you need. For research, not for medical use.
+    roi_subset limits the work to what you need; several tasks in one call share its beginning,
+    and a later call for the same labels reuses them. For research, not for medical use.
     """
-    request = Request(
+    root = session.reach.writing(Path(arguments.output_dir))
+    folders = {name: root / name if arguments.task[1:] else root for name in arguments.task}
+    requests = {name: _request(arguments, session, name, at) for name, at in folders.items()}
+    outcomes = zip(requests, run_all(tuple(requests.values()), session), strict=True)
+    results = {name: _result(arguments, requests[name], done, session) for name, done in outcomes}
+    return together(results, str(root)) if arguments.task[1:] else results[arguments.task[0]]
+
+
+def _request(arguments: Arguments, session: Session, task: str, folder: Path) -> Request:
+    return Request(
         input_path=session.reach.reading(Path(arguments.input_path)),
-        folder=session.reach.writing(Path(arguments.output_dir)),
-        options=_options(arguments),
+        folder=session.reach.writing(folder),
+        options=_options(arguments, task),
         device=arguments.device if "device" in arguments.model_fields_set else session.device,
         force=arguments.force,
         masks=not arguments.skip_saving,
@@ -62,8 +72,8 @@ def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
         licence=arguments.license_number,
         crop_path=session.reach.reading(Path(arguments.crop_path)) if arguments.crop_path else None,
         saving_threads=threads(arguments.nr_threads_saving),
+        cache=arguments.cache,
     )
-    return _result(arguments, request, run_job(request, session), session)
 
 
 def _parameters(arguments: Arguments, session: Session) -> Path | None:
@@ -71,10 +81,10 @@ def _parameters(arguments: Arguments, session: Session) -> Path | None:
     return session.reach.reading(Path(file)) if file else None
 
 
-def _options(arguments: Arguments) -> Options:
+def _options(arguments: Arguments, task: str) -> Options:
     resolution: Resolution = "fast" if arguments.fast else "default"
     return Options(
-        task=arguments.task,
+        task=task,
         resolution="fastest" if arguments.fastest else resolution,
         roi_subset=tuple(arguments.roi_subset or arguments.roi_subset_robust or ()),
         robust=bool(arguments.roi_subset_robust),
@@ -127,12 +137,13 @@ def _result(
         not_found=[name for name in plan.wanted if name not in found],
         warnings=warnings,
         weights="demonstration" if session.store.demonstration else "installed",
+        reused=outcome.reused_s is not None,
         models=[
             ModelUsed(dataset=model.dataset, folder=str(session.store.find(model)))
             for model in dict.fromkeys(plan.needs)
         ],
         device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
-        timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads),
+        timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads, outcome.reused_s),
         grid=_grid(outcome.findings.labels.grid),
         nora_tag=arguments.nora_tag,
     )
@@ -193,7 +204,13 @@ def _summary(outcome: Outcome, warnings: list[str]) -> str:
         f"{plan.task} ({plan.resolution}): found {len(outcome.found)} of {len(plan.wanted)} "
         f"structures, wrote {len(outcome.files)} files in {outcome.seconds['total']:.1f} s."
     )
+    if outcome.reused_s is not None:
+        text += f" {_reuse(outcome.reused_s)}"
     return f"{text} {warnings[0]}" if warnings else text
+
+
+def _reuse(seconds: float) -> str:
+    return f"Labels of an earlier call were reused, which saved {seconds:.1f} s."
 
 
 def _log(outcome: Outcome, verbose: bool) -> str:
@@ -205,6 +222,8 @@ def _log(outcome: Outcome, verbose: bool) -> str:
         f"scan {findings.labels.grid.shape}, {findings.labels.grid.axcodes}",
         *(f"warning: {warning}" for warning in outcome.warnings),
     ]
+    if outcome.reused_s is not None:
+        lines.append(_reuse(outcome.reused_s))
     if verbose:
         lines += outcome.notes
         lines += [f"{name}: {seconds:.2f} s" for name, seconds in outcome.seconds.items()]

@@ -192,6 +192,13 @@ def report(arguments: argparse.Namespace) -> str:
     return "\n".join(lines) + "\n"
 
 
+def place(text: str, readme: Path, markers: tuple[str, str]) -> None:
+    """Put tables between two markers of a file, in place of what is there."""
+    before, rest = readme.read_text(encoding="utf-8").split(markers[0])
+    after = rest.split(markers[1])[1]
+    readme.write_text("".join((before, markers[0], text, markers[1], after)), encoding="utf-8")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -203,11 +210,7 @@ def main() -> None:
     text = report(arguments)
     sys.stdout.write(text)
     if arguments.readme:
-        whole = arguments.readme.read_text(encoding="utf-8")
-        before, rest = whole.split(MARKERS[0])
-        after = rest.split(MARKERS[1])[1]
-        parts = (before, MARKERS[0], text, MARKERS[1], after)
-        arguments.readme.write_text("".join(parts), encoding="utf-8")
+        place(text, arguments.readme, MARKERS)
 
 
 if __name__ == "__main__":

@@ -1,82 +1,38 @@
 """The model folder: dataset.json, plans.json and checkpoint, named as TotalSegmentator has them."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from dynamic_network_architectures.architectures.unet import PlainConvUNet
-from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+
+from totalseg_mcp.weights.design import Design, unet, write_texts
 
 DATASET = "Dataset298_TotalSegmentator_total_6mm_1559subj"
-TRAINER = "nnUNetTrainer_4000epochs_NoMirroring"
-CONFIGURATION = "3d_fullres"
-PATCH = (64, 48, 72)  # z, y, x: the width and depth of a trunk in one tile
-SPACING_MM = 6.0
+READER = "NibabelIOWithReorient"
+ARCHITECTURE: Mapping[str, Any] = unet(
+    features=(16, 48, 80, 104, 112),
+    strides=((1, 1, 1), (2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 1)),
+    down=(1, 1, 2, 2, 2),
+    up=(1, 1, 1, 1),
+)
+DESIGN = Design(
+    configuration="3d_fullres",
+    trainer="nnUNetTrainer_4000epochs_NoMirroring",
+    reader=READER,
+    patch=(64, 48, 72),  # z, y, x: the width and depth of a trunk in one tile
+    spacing_mm=6.0,
+    normalization=("CTNormalization",),
+    architecture=ARCHITECTURE,
+)
 HERE = Path(__file__).parent
 DEMO = HERE / "demo"
-MODEL = DEMO / DATASET / f"{TRAINER}__nnUNetPlans__{CONFIGURATION}"
-
-ARCHITECTURE: Mapping[str, Any] = {
-    "n_stages": 5,
-    "features_per_stage": [16, 48, 80, 104, 112],
-    "conv_op": "torch.nn.modules.conv.Conv3d",
-    "kernel_sizes": [[3, 3, 3]] * 5,
-    "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 1]],
-    "n_conv_per_stage": [1, 1, 2, 2, 2],
-    "n_conv_per_stage_decoder": [1, 1, 1, 1],
-    "conv_bias": True,
-    "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-    "norm_op_kwargs": {"eps": 1e-05, "affine": True},
-    "dropout_op": None,
-    "dropout_op_kwargs": None,
-    "nonlin": "torch.nn.LeakyReLU",
-    "nonlin_kwargs": {"inplace": True},
-}
-IMPORTED = ("conv_op", "norm_op", "dropout_op", "nonlin")
-NETWORK = "dynamic_network_architectures.architectures.unet.PlainConvUNet"
+MODEL = DEMO / DATASET / DESIGN.folder
 
 
 def plans(intensities: Mapping[str, float]) -> dict[str, Any]:
-    """plans.json, in the format of nnU-Net 2.5 and later; `intensities` in HU."""
-    resampling = {"is_seg": False, "order": 1, "order_z": 0, "force_separate_z": None}
-    function = "resample_data_or_seg_to_shape"
-    configuration = {
-        "data_identifier": f"nnUNetPlans_{CONFIGURATION}",
-        "preprocessor_name": "DefaultPreprocessor",
-        "batch_size": 2,
-        "patch_size": list(PATCH),
-        "median_image_size_in_voxels": [float(n) for n in PATCH],
-        "spacing": [SPACING_MM] * 3,
-        "normalization_schemes": ["CTNormalization"],
-        "use_mask_for_norm": [False],
-        "batch_dice": False,
-        "resampling_fn_data": function,
-        "resampling_fn_seg": function,
-        "resampling_fn_data_kwargs": {**resampling, "order": 3},
-        "resampling_fn_seg_kwargs": {**resampling, "is_seg": True},
-        "resampling_fn_probabilities": function,
-        "resampling_fn_probabilities_kwargs": resampling,
-        "architecture": {
-            "network_class_name": NETWORK,
-            "arch_kwargs": dict(ARCHITECTURE),
-            "_kw_requires_import": list(IMPORTED),
-        },
-    }
-    return {
-        "dataset_name": DATASET,
-        "plans_name": "nnUNetPlans",
-        "original_median_spacing_after_transp": [SPACING_MM] * 3,
-        "original_median_shape_after_transp": list(PATCH),
-        "image_reader_writer": "NibabelIOWithReorient",
-        "transpose_forward": [0, 1, 2],
-        "transpose_backward": [0, 1, 2],
-        "configurations": {CONFIGURATION: configuration},
-        "experiment_planner_used": "ExperimentPlanner",
-        "label_manager": "LabelManager",
-        "foreground_intensity_properties_per_channel": {"0": dict(intensities)},
-    }
+    """plans.json; `intensities` in HU."""
+    return DESIGN.plans(DATASET, [intensities])
 
 
 def dataset(names: tuple[str, ...]) -> dict[str, Any]:
@@ -89,16 +45,8 @@ def dataset(names: tuple[str, ...]) -> dict[str, Any]:
         "labels": {"background": 0, **{name: n for n, name in enumerate(names, start=1)}},
         "numTraining": 0,
         "file_ending": ".nii.gz",
-        "overwrite_image_reader_writer": "NibabelIOWithReorient",
+        "overwrite_image_reader_writer": READER,
     }
-
-
-def network(outputs: int) -> PlainConvUNet:
-    """The network that the plans describe, freshly initialised."""
-    module: PlainConvUNet = get_network_from_plans(
-        NETWORK, dict(ARCHITECTURE), IMPORTED, 1, outputs, True, False
-    )
-    return module
 
 
 def write(
@@ -107,27 +55,6 @@ def write(
     names: tuple[str, ...],
     folder: Path = MODEL,
 ) -> None:
-    """The whole model folder; weights in half precision, nothing but tensors and plain values."""
-    (folder / "fold_0").mkdir(parents=True, exist_ok=True)
-    texts = {"plans.json": plans(intensities), "dataset.json": dataset(names)}
-    for name, value in texts.items():
-        (folder / name).write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    checkpoint = {
-        "network_weights": _shared(weights),
-        "trainer_name": TRAINER,
-        "init_args": {"configuration": CONFIGURATION},
-        "inference_allowed_mirroring_axes": None,
-    }
-    torch.save(checkpoint, folder / "fold_0" / "checkpoint_final.pth")
-
-
-def _shared(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """In half precision, equal tensors stored once: nnU-Net's modules go by several names."""
-    stored: dict[bytes, torch.Tensor] = {}
-    halves = {key: value.detach().half().contiguous() for key, value in weights.items()}
-    return {
-        key: stored.setdefault(
-            bytes(str(tuple(half.shape)), "ascii") + half.numpy().tobytes(), half
-        )
-        for key, half in halves.items()
-    }
+    """The whole model folder."""
+    write_texts({"plans.json": plans(intensities), "dataset.json": dataset(names)}, folder)
+    DESIGN.write_weights(weights, folder)

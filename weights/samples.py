@@ -1,7 +1,9 @@
 """Training samples: phantoms scanned at 6 mm, kept on disk, cut and varied when they are used."""
 
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -9,35 +11,38 @@ from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, gaussian_filter
 
 from totalseg_mcp.phantom import any_view, phantom, scan
-from totalseg_mcp.weights.folder import PATCH, SPACING_MM
+from totalseg_mcp.weights.folder import DESIGN
 
 FIRST_TRAINING_SEED = 100_000  # evaluation uses seeds below
 
 Sample = tuple[NDArray[np.int16], NDArray[np.uint8]]  # HU and numbers, [z, y, x]
+Make = Callable[[int], Mapping[str, NDArray[Any]]]  # what belongs to a seed, by name
 
 
-def make(seed: int) -> Sample:
-    """A phantom at 6 mm in nnU-Net's axis order, with the sharpness of a finer scan."""
+def make(seed: int) -> Mapping[str, NDArray[Any]]:
+    """`hu` and `numbers` of a phantom at 6 mm in nnU-Net's axis order, as sharp as a finer scan."""
     rng = np.random.default_rng([seed, 4])
     anatomy = phantom(seed)
-    grid = any_view(anatomy, rng, (SPACING_MM, SPACING_MM, SPACING_MM))
+    edge = DESIGN.spacing_mm
+    grid = any_view(anatomy, rng, (edge, edge, edge))
     volume, truth = scan(anatomy, grid, detail_mm=float(rng.uniform(2.5, 6.5)))
-    return volume.data.transpose(2, 1, 0), truth.data.transpose(2, 1, 0)
+    arrays = {"hu": volume.data, "numbers": truth.data}
+    return {name: np.ascontiguousarray(data.transpose(2, 1, 0)) for name, data in arrays.items()}
 
 
-def _store(folder: Path, seed: int) -> None:
+def _store(folder: Path, seed: int, make: Make) -> None:
     path = folder / f"{seed}.npz"
     if not path.exists():
-        hu, numbers = make(seed)
-        np.savez(path, hu=np.ascontiguousarray(hu), numbers=np.ascontiguousarray(numbers))
+        arrays: dict[str, Any] = dict(make(seed))
+        np.savez_compressed(path, **arrays)
 
 
-def fill(folder: Path, count: int, workers: int = 2) -> None:
+def fill(folder: Path, count: int, workers: int = 2, make: Make = make) -> None:
     """Make the first `count` samples that are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     seeds = range(FIRST_TRAINING_SEED, FIRST_TRAINING_SEED + count)
     with ProcessPoolExecutor(workers) as pool:
-        list(pool.map(_store, [folder] * count, seeds, chunksize=4))
+        list(pool.map(_store, [folder] * count, seeds, [make] * count, chunksize=4))
 
 
 def load(folder: Path) -> list[Sample]:
@@ -49,18 +54,18 @@ def load(folder: Path) -> list[Sample]:
     return samples
 
 
-def intensities(samples: list[Sample]) -> dict[str, float]:
-    """nnU-Net's statistics of the labelled voxels, in HU."""
-    values = np.concatenate([hu[numbers > 0][::7] for hu, numbers in samples]).astype(float)
-    low, median, high = np.percentile(values, [0.5, 50, 99.5])
+def intensities(values: NDArray[np.int16] | NDArray[np.float32]) -> dict[str, float]:
+    """nnU-Net's statistics of labelled voxels, in HU."""
+    exact = values.astype(np.float64)
+    low, median, high = np.percentile(exact, [0.5, 50, 99.5])
     return {
-        "max": float(values.max()),
-        "mean": round(float(values.mean()), 3),
+        "max": float(exact.max()),
+        "mean": round(float(exact.mean()), 3),
         "median": float(median),
-        "min": float(values.min()),
+        "min": float(exact.min()),
         "percentile_00_5": float(low),
         "percentile_99_5": float(high),
-        "std": round(float(values.std()), 3),
+        "std": round(float(exact.std()), 3),
     }
 
 
@@ -73,11 +78,13 @@ def patch(sample: Sample, rng: Generator) -> tuple[NDArray[np.float32], NDArray[
         hu, numbers = hu[low : low + thick], numbers[low : low + thick]
     if rng.random() < 0.2:
         hu, numbers = _warped(hu, numbers, rng)
-    start = [int(rng.integers(0, max(n - p, 0) + 1)) for n, p in zip(hu.shape, PATCH, strict=True)]
-    cut = tuple(slice(s, s + p) for s, p in zip(start, PATCH, strict=True))
+    start = [
+        int(rng.integers(0, max(n - p, 0) + 1)) for n, p in zip(hu.shape, DESIGN.patch, strict=True)
+    ]
+    cut = tuple(slice(s, s + p) for s, p in zip(start, DESIGN.patch, strict=True))
     image, truth = hu[cut].astype(np.float32), numbers[cut]
     image = _recoloured(image, rng)
-    missing = [p - n for p, n in zip(PATCH, image.shape, strict=True)]
+    missing = [p - n for p, n in zip(DESIGN.patch, image.shape, strict=True)]
     pad = [(m // 2, m - m // 2) for m in missing]
     return np.pad(image, pad, constant_values=np.nan), np.pad(truth, pad)
 

@@ -8,10 +8,6 @@ was stopped goes on from its last state.
 
 import argparse
 import logging
-import math
-import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,31 +17,12 @@ from torch import nn
 
 from totalseg_mcp.phantom import NAMES
 from totalseg_mcp.weights import folder, samples
+from totalseg_mcp.weights.learning import Patches, Run, ahead, features, learn
 
-PEAK_RATE = 2.5e-3
-WARM_UP = 0.04
 POINTS = 50_000  # voxels of a patch that the loss looks at
 COARSE_SHARE = 0.3  # weight of the losses at half and quarter resolution
-SAVE_EVERY_S = 300
 
 log = logging.getLogger("train")
-
-
-def rate(done: float) -> float:
-    """The learning rate when a share `done` of the time has passed."""
-    if done < WARM_UP:
-        return PEAK_RATE * (0.05 + 0.95 * done / WARM_UP)
-    return PEAK_RATE * (0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
-
-
-def features(module: PlainConvUNet, image: torch.Tensor) -> list[torch.Tensor]:
-    """What the last layers of nnU-Net's `PlainConvUNet` see, coarse to fine."""
-    skips = module.encoder(image)
-    decoder = module.decoder
-    seen = [skips[-1]]
-    for n, (up, stage) in enumerate(zip(decoder.transpconvs, decoder.stages, strict=True)):
-        seen.append(stage(torch.cat((up(seen[-1]), skips[-(n + 2)]), 1)))
-    return seen[1:]
 
 
 def loss_of(module: PlainConvUNet, image: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -87,82 +64,19 @@ def sampled(
     return loss
 
 
-def patches(
-    pool: list[samples.Sample], stats: dict[str, float], seed: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Normalised patches for ever, made two ahead."""
+def patches(pool: list[samples.Sample], stats: dict[str, float], seed: int) -> Patches:
+    """Normalised patches for ever."""
     rng = np.random.default_rng(seed)
     pick = np.random.default_rng(seed + 1)
 
-    def one(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def one() -> tuple[torch.Tensor, torch.Tensor]:
         image, truth = samples.patch(pool[int(pick.integers(len(pool)))], rng)
         clipped = np.clip(image, stats["percentile_00_5"], stats["percentile_99_5"])
         normal = np.nan_to_num((clipped - stats["mean"]) / stats["std"], nan=0.0)
         tensor = torch.from_numpy(normal.astype(np.float32))[None, None]
         return tensor, torch.from_numpy(truth.astype(np.int64))
 
-    with ThreadPoolExecutor(1) as workers:
-        waiting = [workers.submit(one, n) for n in range(3)]
-        while True:
-            yield waiting.pop(0).result()
-            waiting.append(workers.submit(one, 0))
-
-
-class Run:
-    """A training run: network, its running mean, optimiser, and the time spent."""
-
-    def __init__(self, state: Path, stats: dict[str, float]) -> None:
-        self.state, self.stats = state, stats
-        self.module = folder.network(len(NAMES) + 1)
-        self.mean = {k: v.clone() for k, v in self.module.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(
-            self.module.parameters(), lr=PEAK_RATE, weight_decay=1e-2
-        )
-        self.steps, self.spent_s = 0, 0.0
-        if state.exists():
-            kept = torch.load(state, weights_only=True)
-            self.module.load_state_dict(kept["module"])
-            self.mean, self.steps, self.spent_s = kept["mean"], kept["steps"], kept["spent_s"]
-            self.optimiser.load_state_dict(kept["optimiser"])
-
-    def step(self, image: torch.Tensor, truth: torch.Tensor, done: float) -> float:
-        """One patch; returns its loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate(done)
-        loss = loss_of(self.module, image, truth)
-        self.optimiser.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.module.parameters(), 3.0)
-        self.optimiser.step()
-        self.steps += 1
-        keep = min(0.995, 1 - 1 / (1 + self.steps / 8))
-        for key, value in self.module.state_dict().items():
-            self.mean[key].lerp_(value, 1 - keep)
-        return float(loss.detach())
-
-    def save(self, model: Path) -> None:
-        """The state to go on from, and the model folder as it is now."""
-        kept = {"module": self.module.state_dict(), "mean": self.mean, "steps": self.steps}
-        kept |= {"optimiser": self.optimiser.state_dict(), "spent_s": self.spent_s}
-        torch.save(kept, self.state)
-        folder.write(self.mean, self.stats, NAMES, model)
-
-
-def train(run: Run, pool: list[samples.Sample], minutes: float, model: Path) -> None:
-    """Until the time is up, saving now and then."""
-    started, saved, losses = time.monotonic() - run.spent_s, time.monotonic(), []
-    for image, truth in patches(pool, run.stats, 1000 + run.steps):
-        run.spent_s = time.monotonic() - started
-        if run.spent_s > minutes * 60:
-            break
-        losses.append(run.step(image, truth, run.spent_s / (minutes * 60)))
-        if run.steps % 50 == 0:
-            log.info("%d steps, %.0f s, loss %.3f", run.steps, run.spent_s, np.mean(losses))
-            losses.clear()
-        if time.monotonic() - saved > SAVE_EVERY_S:
-            run.save(model)
-            saved = time.monotonic()
-    run.save(model)
+    return ahead(one)
 
 
 def main() -> None:
@@ -179,10 +93,16 @@ def main() -> None:
     torch.manual_seed(0)
     samples.fill(arguments.pool, arguments.samples, arguments.threads)
     pool = samples.load(arguments.pool)
-    stats = samples.intensities(pool)
+    stats = samples.intensities(np.concatenate([hu[truth > 0][::7] for hu, truth in pool]))
     log.info("%d samples, %s", len(pool), stats)
-    run = Run(arguments.pool / "state.pth", stats)
-    train(run, pool, arguments.minutes, arguments.model)
+    module = folder.DESIGN.network(len(NAMES) + 1)
+    run = Run(arguments.pool / "state.pth", module, loss_of)
+
+    def keep(run: Run) -> None:
+        run.save()
+        folder.write(run.mean, stats, NAMES, arguments.model)
+
+    learn(run, patches(pool, stats, 1000 + run.steps), arguments.minutes, keep)
 
 
 if __name__ == "__main__":

@@ -4,15 +4,28 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from job import LABELS, MODEL_LABELS, MODEL_MM, SCAN, SMALL_SCAN, Job, Stopwatch, main
+from job import (
+    LABELS,
+    MODEL_LABELS,
+    MODEL_MM,
+    SCAN,
+    SMALL_SCAN,
+    TILE_STEP,
+    TRUE_SIZE,
+    WINDOW,
+    Job,
+    Stopwatch,
+    main,
+)
 
+from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.masks import write_masks
 from totalseg_mcp.engine.files.statistics import write_statistics
 from totalseg_mcp.engine.image.resample import to_spacing
 from totalseg_mcp.engine.image.restore import to_grid
 from totalseg_mcp.engine.measure import statistics as measure
-from totalseg_mcp.engine.tasks import task_named
+from totalseg_mcp.engine.tasks import MODELS, task_named
 from totalseg_mcp.engine.threads import threads
 from totalseg_mcp.engine.volume import Labels
 
@@ -65,6 +78,20 @@ def call(times: int, inputs: Path, out: Path, watch: Stopwatch) -> None:
             run(asked, session)
 
 
+def window(cpu: Cpu, inputs: Path, out: Path, watch: Stopwatch) -> None:
+    """The true-size network over its image; it is loaded, and converted if need be, before."""
+    import torch
+
+    from totalseg_mcp.engine.loading import load
+
+    model = MODELS[297]
+    folder = inputs / TRUE_SIZE / model.folder / model.subfolder
+    network, data = load(folder, model, torch.device("cpu"), cpu), np.load(inputs / WINDOW)
+    with watch.running():
+        outputs = network.logits(torch.from_numpy(data), TILE_STEP)
+    np.save(out / "labels.npy", outputs.argmax(0).numpy().astype(np.uint8))
+
+
 def labels_in(path: Path) -> Labels:
     """In the order in memory in which resampling leaves them: C's."""
     volume = read(path).volume
@@ -79,6 +106,8 @@ JOBS: dict[str, Job] = {
     "resample in, 2 threads": partial(resample_in, 2),
     "resample out, 1 thread": partial(resample_out, 1),
     "resample out, 2 threads": partial(resample_out, 2),
+    "window, torch": partial(window, "torch"),
+    "window, openvino": partial(window, "openvino"),
     "command": partial(call, 1),
     "second call": partial(call, 2),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from client import Server
-from job import FIRST_SCAN, FLAT_MODEL, SCAN, SMALL_SCAN, VOLUME_MODELS, Job, Stopwatch, main
+from job import FIRST_SCAN, FLAT_MODEL, SCAN, SMALL_SCAN, TRUE_SIZE, Job, Stopwatch, main
 from processes import cpu_of, observed
 
 PACKAGES = ("numpy", "scipy", "SimpleITK", "nnunetv2", "torch")
@@ -32,7 +32,7 @@ def warm(models: str, scan: str, cpu: str, inputs: Path, out: Path, watch: Stopw
 
 def warm_3d(inputs: Path, out: Path, watch: Stopwatch) -> None:
     """The same in three dimensions, with one network on a grid of 3 mm."""
-    settings = {"TOTALSEG_WEIGHTS_PATH": str(inputs / VOLUME_MODELS)}
+    settings = {"TOTALSEG_WEIGHTS_PATH": str(inputs / TRUE_SIZE)}
     options = {"fast": True, "multilabel": True, "device": "cpu"}
     with Server({**os.environ, **settings}) as server, observed(server.pid, out):
         for scan in (FIRST_SCAN, SMALL_SCAN):

@@ -14,7 +14,19 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from job import LABELS, MODEL_LABELS, MODEL_MM, SCAN, SMALL_SCAN, Job, Stopwatch, main
+from job import (
+    LABELS,
+    MODEL_LABELS,
+    MODEL_MM,
+    SCAN,
+    SMALL_SCAN,
+    TILE_STEP,
+    TRUE_SIZE,
+    WINDOW,
+    Job,
+    Stopwatch,
+    main,
+)
 from nibabel.nifti1 import Nifti1Image as Image
 from numpy.typing import NDArray
 
@@ -80,6 +92,27 @@ def resample_out(inputs: Path, out: Path, watch: Stopwatch) -> None:
     np.save(out / "resampled.npy", np.asanyarray(image.dataobj))
 
 
+def window(inputs: Path, out: Path, watch: Stopwatch) -> None:
+    """nnU-Net's own predictor with the true-size network, as the reference sets it up."""
+    import torch
+    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    (folder,) = (inputs / TRUE_SIZE).glob("Dataset*/*")
+    predictor = nnUNetPredictor(
+        tile_step_size=TILE_STEP,
+        use_mirroring=False,
+        perform_everything_on_device=False,
+        device=torch.device("cpu"),
+        allow_tqdm=False,
+    )
+    predictor.initialize_from_trained_model_folder(str(folder), (0,), "checkpoint_final.pth")
+    predictor.network.load_state_dict(predictor.list_of_parameters[0])
+    data = torch.from_numpy(np.load(inputs / WINDOW))
+    with watch.running():
+        outputs = predictor.predict_sliding_window_return_logits(data)
+    np.save(out / "labels.npy", outputs.argmax(0).numpy().astype(np.uint8))
+
+
 def command(inputs: Path, out: Path, watch: Stopwatch) -> None:
     """The command line, from the start of the interpreter; timed from outside."""
     from totalsegmentator.bin.TotalSegmentator import main as totalsegmentator
@@ -118,6 +151,7 @@ JOBS: dict[str, Job] = {
     "masks, 1 process": partial(masks, 1),
     "resample in": resample_in,
     "resample out": resample_out,
+    "window": window,
     "command": command,
     "second call": second_call,
 }

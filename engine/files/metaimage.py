@@ -92,9 +92,9 @@ def describe_metaimage(path: Path, reach: Reach) -> Stored:
         origin = numbers(_first(fields, "Offset", "Position", "Origin") or "0 " * count, count)
         said = _first(fields, "TransformMatrix", "Rotation", "Orientation")
         turn = np.reshape(numbers(said, count**2), (count, count)).T if said else np.eye(count)
-    name = fields["ElementDataFile"]
-    if name.upper() != "LOCAL":
-        voxels = voxels._replace(path=partner(file, name, reach), start=0)
+        name = fields["ElementDataFile"]
+        if name.upper() != "LOCAL":
+            voxels = voxels._replace(path=partner(file, name, reach), start=0)
     return Stored(voxels, spacing, origin, turn, edges is not None, tuple(_notes(fields)))
 
 

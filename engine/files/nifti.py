@@ -1,13 +1,13 @@
 """Reading NIfTI: `.nii`, `.nii.gz` and pairs of `.hdr` and `.img`, told by what is in them."""
 
 import logging
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
+from isal import isal_zlib
 from isal.igzip import IGzipFile
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
@@ -122,7 +122,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             zipped = file.read(len(GZIP)) == GZIP
             file.seek(0)
             yield cast(BinaryIO, IGzipFile(fileobj=file)) if zipped else file  # type: ignore[no-untyped-call]
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, isal_zlib.error) as error:  # type: ignore[misc]  # its stub is wrong
         raise BadImageError(
             f"{path} cannot be read ({error}). If it is damaged or cut short, copy or export it "
             "again."

@@ -112,8 +112,8 @@ def describe_nrrd(path: Path, reach: Reach) -> Stored:
         if voxels.lines < 0 or voxels.skipped < -1 or (voxels.deflated and voxels.skipped):
             raise ValueError("lines or bytes that cannot be skipped")
         place = _place(fields, [n for n in range(count) if n != channel])
-    if name := fields.get("data file", fields.get("datafile")):
-        voxels = voxels._replace(path=partner(file, name, reach), start=0)
+        if name := fields.get("data file", fields.get("datafile")):
+            voxels = voxels._replace(path=partner(file, name, reach), start=0)
     known = "space directions" in fields or "spacings" in fields
     return Stored(voxels, *place, known, tuple(_notes(fields, len(place.spacing_mm))))
 

@@ -3,7 +3,6 @@
 Their world is ITK's: LPS+ in mm, which is turned to RAS+ here.
 """
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ GZIP_BITS, ZLIB_BITS = 31, 15
 TO_THE_END = -1  # `Voxels.skipped`: the voxels are the last bytes of their file
 AXES = 16  # more than any image has
 LONGEST_REASON = 200  # characters
-BROKEN = (OSError, EOFError, ValueError, LookupError, OverflowError, zlib.error)
+BROKEN = (OSError, EOFError, ValueError, LookupError, OverflowError, isal_zlib.error)
 
 
 class Voxels(NamedTuple):
@@ -171,7 +170,7 @@ def unharmed(path: Path) -> Iterator[None]:
     """Tell what of `path` cannot be read or understood."""
     try:
         yield
-    except BROKEN as error:
+    except BROKEN as error:  # type: ignore[misc]  # isal's stub is wrong
         said = f"its header lacks {error}" if isinstance(error, KeyError) else str(error)
         raise BadImageError(
             f"{path} cannot be read ({said[:LONGEST_REASON]}). If it is damaged or cut short, copy "

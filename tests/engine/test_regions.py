@@ -186,6 +186,13 @@ def test_a_bone_in_the_wrong_place_moves_no_region():
     assert regions["neck"].present is False
 
 
+def test_an_organ_in_the_wrong_place_moves_no_end():
+    """There is no L1, and what was taken for a lung lies 130 mm below T12."""
+    chest = {f"vertebrae_T{n}": (20 * n, 20 * n + 20) for n in range(1, 13)}
+    thorax = found_in({**chest, "lung_lower_lobe_left": (390, 396)}, 500)["thorax"]
+    assert thorax.bottom_mm == pytest.approx(260, abs=8)
+
+
 def test_a_hip_that_is_cut_off_below_hides_the_legs():
     boxes = {**loins(100), "hip_left": (250, 400), "femur_left": (380, 400)}
     regions = found_in(boxes, 400)

@@ -36,3 +36,12 @@ def test_too_little_tells_nothing(marks):
 def test_a_body_upside_down_is_not_measured():
     assert ruler([(m, -h) for m, h in STRAIGHT]).height(0.0) is None
     assert Ruler(()).stretch is None
+
+
+@pytest.mark.parametrize(("off", "strays"), [(70.0, False), (-80.0, True), (80.0, True)])
+def test_a_height_strays_by_more_than_100_mm_of_the_ruler(off, strays):
+    assert ruler(STRAIGHT).strays(72.0, 500 + 54.0 + off) is strays  # 75 mm at this stretch
+
+
+def test_nothing_strays_from_no_ruler():
+    assert not ruler([]).strays(72.0, 5000.0)

@@ -12,6 +12,7 @@ from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.plan import Plan, plan
 from totalseg_mcp.engine.segment import Network, segment
 from totalseg_mcp.engine.tasks import Model
+from totalseg_mcp.engine.views import Views
 from totalseg_mcp.engine.volume import Grid, Volume
 from totalseg_mcp.engine.watch import Progress, Watch, clocked, watching
 
@@ -86,7 +87,7 @@ def test_the_order_and_direction_of_the_axes_do_not_matter(axcodes):
 def test_a_scan_that_has_the_models_spacing_is_not_resampled():
     grid = Grid((20, 22, 24), np.diag([3.0, 3.0, 3.0, 1.0]))
     image = Volume(np.full(grid.shape, -999.5), grid)
-    seen = segment(image, FAST, bright("liver")).model_image
+    seen = Views(image).of(FAST, None)
     assert seen.data.dtype == np.float64, "values stay as they are"
     np.testing.assert_array_equal(seen.data, image.data)
 
@@ -95,7 +96,7 @@ def test_resampled_values_are_whole_numbers_cut_off_toward_zero():
     grid = Grid((20, 22, 24), np.diag([2.0, 2.0, 2.0, 1.0]))
     data = np.full(grid.shape, -99.7)
     data[0, 0, 0] = 300.6
-    seen = segment(Volume(data, grid), FAST, bright("liver")).model_image
+    seen = Views(Volume(data, grid)).of(FAST, None)
     assert seen.data.dtype == np.int32
     assert (seen.data[0, 0, 0], seen.data[-1, -1, -1]) == (300, -99)
     assert seen.grid.shape == (13, 15, 16), "round(20 * 2 / 3), round(22 * 2 / 3), 24 * 2 / 3"

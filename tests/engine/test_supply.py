@@ -8,19 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from model_folder import make_model_folder
-from weights_server import (
-    GROUP,
-    MODEL,
-    NUMBER,
-    SAMPLES,
-    answering,
-    failing,
-    from_,
-    in_use,
-    sending,
-    shelf,
-    zipped,
-)
+from weights_server import MODEL, NUMBER, answering, failing, from_, sending, shelf, zipped
 
 from totalseg_mcp.engine.errors import BadImageError, MissingWeightsError, NotReadyError
 from totalseg_mcp.engine.licence import LicenceNumber
@@ -30,11 +18,10 @@ from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.run import run
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.sources import Patience, Sources
-from totalseg_mcp.engine.supply import deliver, ordered, ordered_2d, terms
+from totalseg_mcp.engine.supply import ordered, terms
 from totalseg_mcp.engine.tasks import MODELS, TASKS
 from totalseg_mcp.engine.watch import Watch, watching
 from totalseg_mcp.engine.weights import Store
-from totalseg_mcp.engine.weights2d import Store2D
 
 COMMERCIAL = [name for name, task in TASKS.items() if task.licence == "commercial"]
 NEED = "needs a licence number"
@@ -155,46 +142,6 @@ def test_what_cannot_be_fetched_is_told_and_nothing_is_written(request_, tmp_pat
     with answering(failing(404)) as server, pytest.raises(NotReadyError, match="HTTP status 404"):
         run(request_, session(tmp_path / "w", from_(server, automatic=True)))
     assert not request_.folder.exists()
-
-
-def session_2d(*roots: Path, sources: Sources, demonstration: bool = False) -> Session:
-    return Session(Store(), sources=sources, store_2d=Store2D(roots, demonstration))
-
-
-@pytest.mark.parametrize(
-    ("allowed", "demonstration", "words"),
-    [
-        ({}, False, "are not in .*totalseg-mcp weights fetch ts2d-v2 --weights"),
-        ({"automatic": True, "offline": True}, False, "The server is offline.*fetch ts2d-v2"),
-        ({"automatic": True}, True, "demonstration weights, which do not cover ts2d-v2 ribs"),
-    ],
-)
-def test_2d_networks_are_fetched_only_where_calls_may(tmp_path, allowed, demonstration, words):
-    asked = session_2d(tmp_path, sources=Sources(**allowed), demonstration=demonstration)
-    with pytest.raises(MissingWeightsError, match=words):
-        ordered_2d((GROUP,), asked)
-    with pytest.raises(MissingWeightsError, match="none is set"):
-        ordered_2d((GROUP,), session_2d(sources=Sources(automatic=True)))
-
-
-def test_2d_networks_that_lack_are_delivered_to_the_first_folder(tmp_path):
-    own, usual = tmp_path / "own", tmp_path / "usual"
-    with answering(shelf(SAMPLES["2-D"].archive)) as server:
-        asked = session_2d(own, usual, sources=from_(server, automatic=True))
-        order = ordered_2d((GROUP, GROUP), asked)
-        assert (order.models, order.number) == ((GROUP,), None)
-        deliver(order, asked)
-        assert asked.store_2d.find(GROUP).is_relative_to(own)
-        deliver(ordered_2d((GROUP,), asked), asked)
-    assert len(server.asked) == 1
-
-
-def test_2d_networks_that_ts2d_has_brought_are_not_ordered(tmp_path):
-    SAMPLES["2-D"].put(tmp_path / "usual")
-    asked = session_2d(tmp_path / "own", tmp_path / "usual", sources=Sources())
-    deliver(ordered_2d((GROUP,), asked), asked)
-    assert in_use(tmp_path / "usual").keys() == SAMPLES["2-D"].files.keys()
-    assert not list(tmp_path.rglob(".totalseg-mcp")), "also where nobody may write"
 
 
 class StopError(Exception):

@@ -29,6 +29,7 @@ from totalseg_mcp.engine.plan import plan
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.segment import landmarks_in
 from totalseg_mcp.engine.tasks import MODELS, TASKS, Model, Task
+from totalseg_mcp.engine.views import Views
 from totalseg_mcp.engine.volume import Volume
 
 ROUGH_FIRST = (298, 297, 300, 852, 115)
@@ -76,7 +77,7 @@ def image_for(model: Model, task: Task, networks: Callable[[Model], Network]) ->
     scan = read(file_of(usual_scan(task.name)), Reach()).volume
     region = plan(Options(task.name)).region
     if region:
-        box = box_around(landmarks_in(scan, region, networks).look, region.margin_mm)
+        box = box_around(landmarks_in(Views(scan), region, networks).look, region.margin_mm)
         assert box is not None, f"{task.name}: nothing to crop to"
         scan = truncated(crop(scan, box))
     upright = reorient(scan, "RAS")

@@ -6,6 +6,8 @@ import nibabel
 import numpy as np
 import pytest
 from model_folder import make_model_folder
+from parity.models_2d import members
+from parity.stand_ins_2d import make_stand_in_2d
 
 from totalseg_mcp.engine.watch import Progress
 from totalseg_mcp.schemas.totalsegmentator import StructureStatistics, TotalSegmentatorResult
@@ -99,8 +101,10 @@ def test_the_table_names_the_files_and_what_to_beware_of(result):
     assert "- There is no GPU here." in text
 
 
-def test_the_demonstration_segments_a_scan_through_a_real_server(tmp_path, capsys):
+def test_the_demonstration_segments_a_scan_with_both_tools_on_a_real_server(tmp_path, capsys):
     make_model_folder(tmp_path / "models", 298)
+    for model in members("ts2d-v2-ep4000b2"):
+        make_stand_in_2d(tmp_path / "models", model)
     scan = tmp_path / "scan.nii.gz"
     voxels = np.random.default_rng(7).integers(-1000, 1000, (24, 24, 24)).astype(np.int16)
     nibabel.save(nibabel.Nifti1Image(voxels, np.diag([6.0, 6.0, 6.0, 1.0])), scan)
@@ -110,12 +114,19 @@ def test_the_demonstration_segments_a_scan_through_a_real_server(tmp_path, capsy
     assert "installed (models 298)" in told
     assert (tmp_path / "out" / "statistics.json").exists()
     assert (tmp_path / "out" / "preview.png").exists()
+    assert f"Folder      {tmp_path / 'out' / '2d'}" in told
+    assert "Model       ts2d-v2 (installed)" in told
+    assert (tmp_path / "out" / "2d" / "segmentation.seg.nrrd").exists()
+    assert (tmp_path / "out" / "2d" / "preview.png").exists()
 
 
 def test_an_error_of_the_tool_is_told_plainly(tmp_path, capsys):
     assert demo(tmp_path / "nothing.nii.gz", tmp_path / "out", str(tmp_path)) == 1
-    told = capsys.readouterr().out.splitlines()[-1]
-    assert told.startswith(f"There is no {tmp_path / 'nothing.nii.gz'}")
+    told = capsys.readouterr().out.splitlines()
+    refused = [
+        line for line in told if line.startswith(f"There is no {tmp_path / 'nothing.nii.gz'}")
+    ]
+    assert len(refused) == 2  # by either tool
 
 
 def test_a_server_that_does_not_start_is_told_plainly(tmp_path, capsys):

@@ -30,6 +30,17 @@ def test_the_environment_is_read():
     assert chosen.allow == (Path("/scans"), Path("/out"))
 
 
+@pytest.mark.parametrize("cpu", ["auto", "torch", "openvino"])
+def test_what_computes_on_a_cpu_can_be_chosen_either_way(cpu):
+    assert _settings(f"--cpu={cpu}", TOTALSEG_MCP_CPU="torch").cpu == cpu
+    assert _settings(TOTALSEG_MCP_CPU=cpu).cpu == cpu
+
+
+def test_an_unknown_engine_is_refused_with_the_known_ones():
+    with pytest.raises(BadSettingsError, match=r"'onnx'.*auto or torch or openvino"):
+        _settings("--cpu=onnx")
+
+
 def test_the_command_line_wins():
     chosen = _settings(
         "--weights=/models", "--allow=/a", "--allow=/b", TOTALSEG_MCP_WEIGHTS="demo",

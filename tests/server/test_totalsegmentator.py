@@ -17,7 +17,7 @@ from totalseg_mcp.tools import TOOLS
 
 pytestmark = pytest.mark.anyio
 
-SERVE = ["-m", "totalseg_mcp", "serve", "--device", "cpu", "--log-level", "warning"]
+SERVE = ["-m", "totalseg_mcp", "serve", "--device=cpu", "--log-level=warning", "--results-cache=0"]
 
 
 @pytest.fixture(params=["in memory", "stdio", "HTTP"])

@@ -4,11 +4,15 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 
+from totalseg_mcp.engine import loading
 from totalseg_mcp.engine.errors import MissingWeightsError, NotReadyError, OutOfReachError
 from totalseg_mcp.engine.reach import Reach
+from totalseg_mcp.engine.results import Results
 from totalseg_mcp.engine.tasks import labels
+from totalseg_mcp.engine.tracing import UncompiledError
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
 from totalseg_mcp.tools.totalsegmentator import run
 
@@ -201,6 +205,21 @@ def test_a_mask_of_the_callers_own_limits_the_work_to_its_surroundings(call, ses
     assert (found.max(0) <= [28, 25, 19]).all()
 
 
+def test_the_result_says_what_computed_the_networks(call, session):
+    assert run(call(), session).device.engine == f"torch {torch.__version__}"
+
+
+def test_a_network_that_torch_had_to_run_is_a_warning(call, session, monkeypatch):
+    def refuse(*_):
+        raise UncompiledError("no such operation")
+
+    monkeypatch.setattr(loading, "compiles", lambda _: True)
+    monkeypatch.setattr(loading, "compiled_folds", refuse)
+    result = run(call(), session)
+    assert result.device.engine.startswith("torch")
+    assert any("no such operation" in warning for warning in result.warnings)
+
+
 @pytest.mark.parametrize("device", ["gpu", "gpu:1", "cpu", "mps"])
 def test_known_devices_are_accepted(call, device):
     assert call(device=device).device == device
@@ -278,5 +297,19 @@ def test_the_schemas_describe_every_argument_and_default_as_documented():
         "device": "gpu",
         "resampling_order": 1,
         "stats_aggregation": "mean",
+        "cache": True,
     }
     assert TotalSegmentatorResult.model_json_schema()["properties"].keys() >= {"warnings", "grid"}
+
+
+def test_labels_of_an_earlier_call_are_reused_unless_the_call_says_no(call, session, tmp_path):
+    session.results = Results(tmp_path / "results")
+    first = run(call(), session)
+    again = run(call(multilabel=True, statistics=True), session)
+    anew = run(call(cache=False), session)
+    assert [result.reused for result in (first, again, anew)] == [False, True, False]
+    assert again.found == first.found
+    assert again.timings.saved_s > 0
+    assert {"recall"} <= again.timings.stages_s.keys()
+    assert not {"infer", "remember"} & again.timings.stages_s.keys()
+    assert "earlier call" not in first.summary + anew.summary

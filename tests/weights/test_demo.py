@@ -12,7 +12,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.volume import Grid
 from totalseg_mcp.phantom import NAMES, oblique, phantom, scan, view
-from totalseg_mcp.weights import evaluate, folder, groups, samples, train
+from totalseg_mcp.weights import evaluate, folder, groups, learning, samples
 
 CHECKPOINT = folder.MODEL / "fold_0" / "checkpoint_final.pth"
 PLAIN = {"collections OrderedDict", "torch HalfStorage", "torch._utils _rebuild_tensor_v2"}
@@ -29,7 +29,7 @@ def _checkpoint():
 
 def _network():
     plans = PlansManager(folder.MODEL / "plans.json")
-    configuration = plans.get_configuration(folder.CONFIGURATION)
+    configuration = plans.get_configuration(folder.DESIGN.configuration)
     return get_network_from_plans(
         configuration.network_arch_class_name,
         configuration.network_arch_init_kwargs,
@@ -47,7 +47,7 @@ def test_the_checkpoint_holds_tensors_and_plain_values_only():
         pickled = archive.read(name)
     needed = {arg for op, arg, _ in pickletools.genops(pickled) if op.name == "GLOBAL"}
     assert needed <= PLAIN
-    assert _checkpoint()["init_args"] == {"configuration": folder.CONFIGURATION}
+    assert _checkpoint()["init_args"] == {"configuration": folder.DESIGN.configuration}
     assert _checkpoint()["inference_allowed_mirroring_axes"] is None
 
 
@@ -104,15 +104,15 @@ def _sample():
 @pytest.mark.parametrize("seed", range(4))
 def test_a_patch_has_the_size_of_the_plans_and_marks_its_padding(seed):
     image, truth = samples.patch(_sample(), np.random.default_rng(seed))
-    assert image.shape == truth.shape == folder.PATCH
+    assert image.shape == truth.shape == folder.DESIGN.patch
     assert not truth[np.isnan(image)].any()
     assert np.nanmin(image) >= -1024
 
 
 def test_the_learning_rate_rises_and_falls():
-    rates = [train.rate(done) for done in (0.0, train.WARM_UP, 0.5, 1.0)]
-    assert rates[0] < rates[2] < rates[1] == pytest.approx(train.PEAK_RATE, rel=0.02)
-    assert rates[3] < 0.01 * train.PEAK_RATE
+    rates = [learning.rate(done) for done in (0.0, learning.WARM_UP, 0.5, 1.0)]
+    assert rates[0] < rates[2] < rates[1] == pytest.approx(learning.PEAK_RATE, rel=0.02)
+    assert rates[3] < 0.01 * learning.PEAK_RATE
 
 
 def test_dice_counts_structures_of_twenty_voxels_and_more():

@@ -190,6 +190,17 @@ def test_a_changed_byte_in_a_packed_file_is_noticed(tmp_path):
         read(path)
 
 
+def test_a_packed_file_that_cannot_be_unpacked_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 999, (20, 20, 20), np.int16)
+    whole = saved(tmp_path / "a.nii.gz", noise).read_bytes()
+    for at in range(30, 1000, 50):
+        raw = bytearray(whole)
+        raw[at] ^= 0xFF
+        (tmp_path / "b.nii.gz").write_bytes(raw)
+        with pytest.raises(BadImageError):
+            read(tmp_path / "b.nii.gz")
+
+
 def test_any_damage_to_a_header_is_an_error_that_can_be_read(tmp_path, ramp):
     whole = saved(tmp_path / "a.nii", ramp).read_bytes()
     random = np.random.default_rng(1)

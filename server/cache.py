@@ -1,0 +1,43 @@
+"""The command line of `totalseg-mcp cache`: the label maps that servers of this user remember."""
+
+import os
+import sys
+from argparse import ArgumentParser, Namespace
+
+MIB = 1 << 20
+
+
+def add_cache(parser: ArgumentParser) -> None:
+    """`path`, `size`, `clear`."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    path = commands.add_parser("path", help="say where they are")
+    path.set_defaults(command=_path)
+    size = commands.add_parser("size", help="say how many there are, and how large")
+    size.set_defaults(command=_size)
+    clear = commands.add_parser("clear", help="remove all of them")
+    clear.set_defaults(command=_clear)
+
+
+def _path(_: Namespace) -> int:
+    from totalseg_mcp.engine.results import results_folder
+
+    return _say(str(results_folder(os.environ)))
+
+
+def _size(_: Namespace) -> int:
+    from totalseg_mcp.engine.results import Results, results_folder
+
+    usage = Results(results_folder(os.environ)).usage()
+    return _say(f"{usage.entries} label maps, {usage.nbytes / MIB:.1f} MiB")
+
+
+def _clear(_: Namespace) -> int:
+    from totalseg_mcp.engine.results import Results, results_folder
+
+    usage = Results(results_folder(os.environ)).clear()
+    return _say(f"removed {usage.entries} label maps, {usage.nbytes / MIB:.1f} MiB")
+
+
+def _say(line: str) -> int:
+    sys.stdout.write(f"{line}\n")
+    return 0
