@@ -19,6 +19,13 @@ CONTESTS_2D = {
         rounds=2,
         whole=True,
     ),
+    "warm-small-scan": Contest(
+        "A call of what runs already, tiny networks and a small scan",
+        "warm, small, small scan",
+        "warm, small, small scan",
+        same_layers,
+        rounds=2,
+    ),
     "warm-small": Contest(
         "A call of what runs already, tiny networks",
         "warm, small",
@@ -52,8 +59,8 @@ OURS = {
         rounds=1,
     ),
     "three": Contest(
-        "Two dimensions (five networks), and three (`total`, fast: one network), with torch",
-        "warm, true size",
+        "A small scan in two dimensions (five networks), and in three (`total`, fast: one network)",
+        "warm, true size, small scan",
         "warm, 3-D",
         unlike,
         rounds=1,

@@ -3,6 +3,7 @@
 And one of the real size in three.
 """
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from nnunetv2.experiment_planning.experiment_planners.network_topology import (
     get_pool_and_conv_props,
 )
 from parity.models_2d import FlatModel, members
+from parity.scans import file_of
 from parity.stand_ins_2d import architecture, made_network, make_stand_in_2d, write_model_2d
 
-from benchmarks.sides.job import FLAT_KEY, VOLUME_MODELS
+from benchmarks.sides.job import FIRST_SCAN, FLAT_KEY, VOLUME_MODELS
 from totalseg_mcp.engine.tasks import MODELS, task_named
 
 PATCH = (256, 256)
@@ -29,8 +31,8 @@ CONVOLUTIONS = 2
 SHIFT = -0.7  # of the structures' logits, so that most pixels belong to few of them
 
 
-def make_models_2d(inputs: Path) -> None:
-    """All sets below `inputs`, unless they are there."""
+def make_inputs_2d(inputs: Path) -> None:
+    """All models below `inputs`, unless they are there, and a scan for the first call."""
     for name, make in {"small": make_small, "true size": make_true_size}.items():
         root = inputs / name / ".ts2d" / "models"
         if not root.exists():
@@ -38,6 +40,7 @@ def make_models_2d(inputs: Path) -> None:
                 make(root, model)
     if not (inputs / VOLUME_MODELS).exists():
         make_volume_model(inputs / VOLUME_MODELS)
+    shutil.copyfile(file_of("ct_small"), inputs / FIRST_SCAN)
 
 
 def make_small(root: Path, model: FlatModel) -> Path:

@@ -17,7 +17,7 @@ from parity.record_2d import environment_2d
 
 from benchmarks.contests_2d import CONTESTS_2D, OURS
 from benchmarks.inputs import SHAPE, SPACING_MM, make_inputs
-from benchmarks.inputs_2d import make_models_2d
+from benchmarks.inputs_2d import make_inputs_2d
 from benchmarks.machine import description, wait_for_quiet
 from benchmarks.race import Result, Side, race
 from benchmarks.report import put
@@ -34,7 +34,7 @@ def main() -> None:
         work = asked.work or Path(name)
         inputs = work / "inputs"
         make_inputs(inputs)
-        make_models_2d(inputs)
+        make_inputs_2d(inputs)
         sides = both_sides(asked.ts2d or environment_2d(work / "environment_2d"), work)
         installed = versions(sides[0], work), versions(sides[1], work)
         against: dict[str, tuple[Side, Side]] = {

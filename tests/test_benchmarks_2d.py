@@ -1,6 +1,7 @@
 """That the benchmarks in two dimensions compare and count what they say. No timings."""
 
 import importlib
+import json
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from benchmarks.race import Result
 from benchmarks.report import put
 from benchmarks.report_2d import part
 from benchmarks.sides.job import Seconds
-from benchmarks.sides.processes import Size, cpu_of, size_of
+from benchmarks.sides.processes import SIZE, Size, cpu_of, observed, size_of
 
 GRANDCHILD = "x = bytearray(b'1' * 80 * 2**20); print('there', flush=True); input()"
 CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {GRANDCHILD!r}])"
@@ -101,6 +102,14 @@ def test_the_size_of_a_program_is_that_of_its_whole_family():
     assert size.processes == 2
     assert size.resident_mib > 80
     assert 80 < size.proportional_mib <= size.resident_mib
+
+
+def test_what_a_program_took_is_written_when_it_is_done(tmp_path):
+    with observed(os.getpid(), tmp_path):
+        pass
+    size = Size(**json.loads((tmp_path / SIZE).read_text()))
+    assert size.processes >= 1
+    assert 0 < size.proportional_mib <= size.resident_mib
 
 
 def test_processor_time_counts_children_that_have_ended():

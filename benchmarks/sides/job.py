@@ -21,6 +21,7 @@ SMALL_SCAN = "small_scan.nii.gz"  # for whole calls
 TRUE_SIZE = "true_size"  # the folder of models with a network of the real size
 WINDOW = "window.npy"  # what that network sees: [1, z, y, x], float32
 TILE_STEP = 0.5
+FIRST_SCAN = "first_scan.nii.gz"  # for a call before the one that is timed
 MODEL_MM = (3.0, 3.0, 3.0)
 FLAT_KEY = "ts2d-v2-ep4000b2"  # the models of two dimensions, as ts2d calls them
 VOLUME_MODELS = "true size, 3-D"  # a folder of models

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from client import Server
-from job import FLAT_MODEL, SCAN, SMALL_SCAN, VOLUME_MODELS, Job, Stopwatch, main
+from job import FIRST_SCAN, FLAT_MODEL, SCAN, SMALL_SCAN, VOLUME_MODELS, Job, Stopwatch, main
 from processes import cpu_of, observed
 
 PACKAGES = ("numpy", "scipy", "SimpleITK", "nnunetv2", "torch")
@@ -21,13 +21,13 @@ def command(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
         server.call(TOOL, asked(inputs / SCAN, out))
 
 
-def warm(models: str, cpu: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
+def warm(models: str, scan: str, cpu: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
     """A call, after a first one on another scan; reading, writing and answering included."""
     with started(inputs / models, out, cpu) as server:
-        server.call(TOOL, asked(inputs / SMALL_SCAN, out / "first"))
+        server.call(TOOL, asked(inputs / FIRST_SCAN, out / "first"))
         watch.cpu = partial(cpu_of, server.pid)
         with watch.running():
-            server.call(TOOL, asked(inputs / SCAN, out))
+            server.call(TOOL, asked(inputs / scan, out))
 
 
 def warm_3d(inputs: Path, out: Path, watch: Stopwatch) -> None:
@@ -35,7 +35,7 @@ def warm_3d(inputs: Path, out: Path, watch: Stopwatch) -> None:
     settings = {"TOTALSEG_WEIGHTS_PATH": str(inputs / VOLUME_MODELS)}
     options = {"fast": True, "multilabel": True, "device": "cpu"}
     with Server({**os.environ, **settings}) as server, observed(server.pid, out):
-        for scan in (SMALL_SCAN, SCAN):
+        for scan in (FIRST_SCAN, SMALL_SCAN):
             watch.cpu = partial(cpu_of, server.pid)
             with watch.running():
                 files = {"input_path": str(inputs / scan), "output_dir": str(out / scan)}
@@ -57,9 +57,11 @@ def asked(scan: Path, out: Path) -> dict[str, Any]:
 JOBS: dict[str, Job] = {
     "command, small": partial(command, "small"),
     "command, true size": partial(command, "true size"),
-    "warm, small": partial(warm, "small", "torch"),
-    "warm, true size": partial(warm, "true size", "torch"),
-    "warm, true size, OpenVINO": partial(warm, "true size", "openvino"),
+    "warm, small, small scan": partial(warm, "small", SMALL_SCAN, "torch"),
+    "warm, small": partial(warm, "small", SCAN, "torch"),
+    "warm, true size": partial(warm, "true size", SCAN, "torch"),
+    "warm, true size, OpenVINO": partial(warm, "true size", SCAN, "openvino"),
+    "warm, true size, small scan": partial(warm, "true size", SMALL_SCAN, "torch"),
     "warm, 3-D": warm_3d,
 }
 

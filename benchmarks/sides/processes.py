@@ -15,7 +15,7 @@ PROC = Path("/proc")
 SIZE = "size.json"
 PAUSE_S = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
-NOTABLY = 1.05  # times: sharing out takes the kernel milliseconds a process
+NOTABLY = 1.05  # times larger than when it was last shared out, which takes milliseconds a process
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,12 @@ def observed(root: int, out: Path) -> Iterator[None]:
     over, seen = threading.Event(), [Size(0, 0.0, 0.0)]
 
     def look() -> None:
+        shared_out_at = 0.0
         while not over.wait(PAUSE_S):
-            seen[0] = seen[0].or_more(grown(root, seen[0]))
+            now = size_of(root, proportional=False)
+            if now.resident_mib > NOTABLY * shared_out_at:
+                now, shared_out_at = size_of(root, proportional=True), now.resident_mib
+            seen[0] = seen[0].or_more(now)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
@@ -54,13 +58,6 @@ def observed(root: int, out: Path) -> Iterator[None]:
         over.set()
         thread.join()
         (out / SIZE).write_text(json.dumps(asdict(seen[0])))
-
-
-def grown(root: int, largest: Size) -> Size:
-    """The size at this moment; its proportional part where it is notably larger than before."""
-    now = size_of(root, proportional=False)
-    notably = now.resident_mib > NOTABLY * largest.resident_mib
-    return size_of(root, proportional=True) if notably else now
 
 
 def size_of(root: int, proportional: bool) -> Size:

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from job import FLAT_KEY, SCAN, SMALL_SCAN, Job, Stopwatch, main
+from job import FIRST_SCAN, FLAT_KEY, SCAN, SMALL_SCAN, Job, Stopwatch, main
 from processes import cpu_of, observed
 
 PACKAGES = ("numpy", "scipy", "SimpleITK", "nnunetv2ml", "torch")
@@ -26,16 +26,16 @@ def command(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
         ts2d_entry_point()
 
 
-def warm(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
+def warm(models: str, scan: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
     """`predict` of the Python interface after a first call on another scan; without saving."""
     from ts2d.tool import TS2D
 
     at_home(inputs / models)
     watch.cpu = partial(cpu_of, os.getpid())
     with TS2D(FLAT_KEY, **OFFLINE) as tool, observed(os.getpid(), out):
-        tool.predict(str(inputs / SMALL_SCAN))
+        tool.predict(str(inputs / FIRST_SCAN))
         with watch.running():
-            result = tool.predict(str(inputs / SCAN))
+            result = tool.predict(str(inputs / scan))
         result.save(str(out), name="scan", content="file", targets="segmentation")
 
 
@@ -47,8 +47,9 @@ def at_home(folder: Path) -> None:
 JOBS: dict[str, Job] = {
     "command, small": partial(command, "small"),
     "command, true size": partial(command, "true size"),
-    "warm, small": partial(warm, "small"),
-    "warm, true size": partial(warm, "true size"),
+    "warm, small, small scan": partial(warm, "small", SMALL_SCAN),
+    "warm, small": partial(warm, "small", SCAN),
+    "warm, true size": partial(warm, "true size", SCAN),
 }
 
 if __name__ == "__main__":  # ts2d's workers import this module

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import isnan
 
 import numpy as np
@@ -165,6 +166,7 @@ def _touches(box: Box, plane: Plane) -> tuple[str, ...]:
     return tuple(near)
 
 
+@lru_cache(maxsize=1)  # every structure of a picture asks, and a grid takes a millisecond to tell
 def _sides(plane: Plane) -> tuple[tuple[str, str], tuple[str, str]]:
     """What lies at the first and the last row, and at the first and the last column."""
     if plane.grid is None:
