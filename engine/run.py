@@ -41,7 +41,7 @@ class Outcome:
     """What came of a job: `files` are final, `seconds` are by stage, with the total.
 
     `reused_s` are the seconds that its labels took in an earlier call; None where they are
-    new. Jobs of one call share seconds, weight reads and device.
+    new. `models` made them. Jobs of one call share seconds, weight reads and device.
     """
 
     findings: Findings
@@ -53,6 +53,7 @@ class Outcome:
     device: str
     notes: tuple[str, ...] = ()
     reused_s: float | None = None
+    models: tuple[Model, ...] = ()
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -117,6 +118,7 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
             device=str(device),
             notes=(*notes, *d.notes),
             reused_s=d.recalled.seconds if d.recalled else None,
+            models=(d.recalled.plan if d.recalled else d.findings.plan).needs,
         )
         for d, suit, remark, written in zip(done, suits, remarks, files, strict=True)
     )

@@ -165,6 +165,23 @@ def test_a_subset_of_a_full_run_is_reused_and_the_result_says_what_that_means(
     assert not any("earlier run" in warning for warning in alone.warnings)
 
 
+def test_the_models_named_are_those_that_made_the_labels(request_, fresh, results):
+    """The rough model and the 6 mm model are the same one."""
+    run(request_, fresh(results))
+    asked = replace(request_, options=replace(request_.options, roi_subset=("liver",)))
+    reused, alone = (run(replace(asked, cache=c), fresh(results)) for c in (True, False))
+    assert [model.dataset for model in reused.models] == [298]
+    assert [model.dataset for model in alone.models] == [298, 298]
+
+
+def test_a_subset_needs_no_models_but_its_own(request_, fresh, results, tmp_path):
+    """At 1.5 mm the liver is of one of five models."""
+    for dataset in (291, 298):
+        make_model_folder(tmp_path / "one", dataset, seed=3)
+    asked = replace(request_, options=Options("total", roi_subset=("liver",)))
+    assert run(asked, fresh(results, tmp_path / "one")).reused_s is None
+
+
 def test_a_run_of_the_subset_itself_comes_before_the_full_one(request_, fresh, results):
     asked = replace(request_, options=replace(request_.options, roi_subset=SUBSET))
     alone = run(asked, fresh(results))
