@@ -105,7 +105,7 @@ def only(segmented: Segmented, wanted: tuple[str, ...]) -> Segmented:
 
 def _caution(task: str) -> str:
     return (
-        f"The labels are those of an earlier run of all of {task!r}, restricted to roi_subset: at "
-        "the borders of structures they can differ from a run of the subset alone. "
+        f"The labels are those of an earlier run of all of {task!r}, cut down to roi_subset: they "
+        "can differ from a run of the subset alone, mostly at the borders of structures. "
         "cache=false runs that."
     )
