@@ -168,9 +168,13 @@ def _bench(request: Request, scan: Scan, session: Session, device: "torch.device
     if session.results and request.cache:
         with stage("recall", SEGMENTING[0], SEGMENTING[0]):
             image = digest_of(scan.volume)
-        engine = f"torch on {device.type}"
-        recollection = Recollection(session.results, session.store, image, engine)
+        recollection = Recollection(session.results, session.store, image, _engine(device))
     return Bench(Views(scan.volume), _networks(session, device), session.reach, recollection)
+
+
+def _engine(device: "torch.device") -> str:
+    """What computes the networks, to tell its results from others'."""
+    return f"torch on {device.type}"
 
 
 def _networks(session: Session, device: "torch.device") -> Networks:

@@ -16,11 +16,13 @@ from totalseg_mcp.engine.errors import BadImageError, NotReadyError
 from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.plan import plan
-from totalseg_mcp.engine.recollection import same
+from totalseg_mcp.engine.recollection import Recollection, same
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.results import Results
 from totalseg_mcp.engine.run import Outcome, run
+from totalseg_mcp.engine.segment import Segmented
 from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.volume import Labels
 from totalseg_mcp.engine.watch import Progress, Watch, watching
 from totalseg_mcp.engine.weights import Store
 
@@ -252,6 +254,16 @@ def test_another_mask_to_look_near_is_another_call(request_, fresh, results, mas
 def test_a_subset_is_the_same_only_where_models_and_region_are_and_none_has_a_say(options, equal):
     whole = plan(replace(options, roi_subset=(), robust=False))
     assert same(plan(options), whole) is equal
+
+
+def test_labels_of_another_engine_or_kind_of_device_are_not_taken(results, models, tilted):
+    chosen = plan(Options("total", "fastest"))
+    labels = Labels(np.zeros(tilted.shape, np.uint8), tilted, chosen.names)
+    by_torch = Recollection(results, Store((models,)), "image", "torch on cpu")
+    by_torch.remember(chosen, None, Segmented(labels, labels), 1.0)
+    assert by_torch.known(chosen)
+    for engine in ("torch on cuda", "openvino on cpu"):
+        assert replace(by_torch, engine=engine).known(chosen) is None
 
 
 def test_the_licence_is_asked_for_also_where_labels_could_be_reused(
