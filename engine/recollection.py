@@ -17,9 +17,10 @@ from totalseg_mcp.engine.weights import Store
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recalled:
-    """Labels of an earlier call, the seconds that they took then, and what to know of them."""
+    """Labels of an earlier call, its plan, the seconds that they took, and what to know of them."""
 
     segmented: Segmented
+    plan: Plan
     seconds: float
     caution: str | None = None
 
@@ -44,14 +45,19 @@ class Recollection:
         """
         chosen = plan(options)
         if found := self.known(chosen, given):
-            return Recalled(found.segmented, found.seconds)
-        if not options.roi_subset:
-            return None
+            return Recalled(found.segmented, chosen, found.seconds)
+        return self._of_whole(chosen, options, given) if options.roi_subset else None
+
+    def _of_whole(self, chosen: Plan, options: Options, given: Landmarks | None) -> Recalled | None:
+        """The subset `chosen` of the whole task, if that was run; its models may not be here."""
         whole = plan(replace(options, roi_subset=(), robust=False))
-        if found := self.known(whole, given):
-            caution = None if same(chosen, whole) else _caution(whole.task)
-            return Recalled(only(found.segmented, chosen.wanted), found.seconds, caution)
-        return None
+        if not all(self.weights.has(model) for model in whole.needs):
+            return None
+        found = self.known(whole, given)
+        if found is None:
+            return None
+        caution = None if same(chosen, whole) else _caution(whole.task)
+        return Recalled(only(found.segmented, chosen.wanted), whole, found.seconds, caution)
 
     def known(self, chosen: Plan, given: Landmarks | None = None) -> Remembered | None:
         """The very labels of `chosen`; None if they are not there, or damaged and now removed."""
@@ -99,7 +105,7 @@ def only(segmented: Segmented, wanted: tuple[str, ...]) -> Segmented:
 
 def _caution(task: str) -> str:
     return (
-        f"The labels are those of an earlier run of all of {task!r}, restricted to roi_subset: at "
-        "the borders of structures they can differ from a run of the subset alone. "
+        f"The labels are those of an earlier run of all of {task!r}, cut down to roi_subset: they "
+        "can differ from a run of the subset alone, mostly at the borders of structures. "
         "cache=false runs that."
     )

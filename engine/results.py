@@ -8,7 +8,7 @@ fails a job: the job does its work again, and its log says why.
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ LIMIT = 2 << 30  # bytes, unless the operator says otherwise: some hundred CTs
 SUFFIX = ".labels"
 DRAFT = ".draft"
 LOCK = ".lock"
+PATIENCE_S = 10.0  # for the lock, which is held for a moment
 ABANDONED_S = 3600.0  # a draft this old is left from a server that was killed
 
 
@@ -44,12 +45,13 @@ class Results:
         file = self._file(key)
         try:
             content = file.read_bytes()
-            os.utime(file)
         except FileNotFoundError:
             return None
         except OSError as error:
             note(f"earlier results in {self.folder} cannot be read: {error}")
             return None
+        with suppress(OSError):  # it serves also where nothing can be written
+            os.utime(file)
         return content
 
     def write(self, key: str, content: bytes) -> None:
@@ -133,7 +135,7 @@ class Results:
     def _locked(self) -> Iterator[None]:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(mode=0o700, exist_ok=True)
-        with FileLock(self.folder / LOCK, mode=0o600):
+        with FileLock(self.folder / LOCK, timeout=PATIENCE_S, mode=0o600):
             yield
 
 

@@ -42,7 +42,7 @@ class Outcome:
     """What came of a job: `files` are final, `seconds` are by stage, with the total.
 
     `reused_s` are the seconds that its labels took in an earlier call; None where they are
-    new. Jobs of one call share seconds, weight reads and device.
+    new. `models` made them. Jobs of one call share seconds, weight reads and device.
     """
 
     findings: Findings
@@ -56,6 +56,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     engine: str | None = None  # what computed the networks; None where none had to run
     reused_s: float | None = None
+    models: tuple[Model, ...] = ()
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -125,6 +126,7 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
             notes=(*notes, *d.notes),
             engine=", ".join(dict.fromkeys(network.engine for network in ran)) or None,
             reused_s=d.recalled.seconds if d.recalled else None,
+            models=(d.recalled.plan if d.recalled else d.findings.plan).needs,
         )
         for d, suit, remark, written in zip(done, suits, remarks, files, strict=True)
     )
@@ -177,10 +179,16 @@ def _bench(
     if session.results and request.cache:
         with stage("recall", SEGMENTING[0], SEGMENTING[0]):
             image = digest_of(scan.volume)
-        compiled = device.type == "cpu" and compiles(session.cpu)
-        engine = named(PACKAGE) if compiled else f"torch on {device.type}"
+        engine = _engine(session, device)
         recollection = Recollection(session.results, session.store, image, engine)
     return Bench(Views(scan.volume), _networks(session, device, ran), session.reach, recollection)
+
+
+def _engine(session: Session, device: "torch.device") -> str:
+    """What computes the networks, to tell its results from others'."""
+    if device.type == "cpu" and compiles(session.cpu):
+        return named(PACKAGE)
+    return f"torch on {device.type}"
 
 
 def _networks(session: Session, device: "torch.device", ran: "list[Network]") -> Networks:

@@ -1,8 +1,8 @@
 """One of several tasks of a call."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from totalseg_mcp.schemas.findings import (
     ImageGrid,
@@ -37,3 +37,12 @@ class TaskResult(BaseModel):
     reused: bool
     models: list[ModelUsed]
     grid: ImageGrid
+
+
+ByTask = Annotated[
+    dict[str, TaskResult] | None,
+    Field(
+        description="Of several tasks, by task; the lists above hold those of all, and what is "
+        "null there is here."
+    ),
+]

@@ -16,7 +16,7 @@ from totalseg_mcp.schemas.findings import (
     Timings,
 )
 from totalseg_mcp.schemas.result import Result
-from totalseg_mcp.schemas.several import TaskResult
+from totalseg_mcp.schemas.several import ByTask
 
 EXCLUSIVE = (
     ("fast", "fastest"),
@@ -170,8 +170,7 @@ class Arguments(BaseModel):
         bool, Field(description="Also return spread, place and pieces of each structure.")
     ] = False
     cache: Annotated[
-        bool,
-        Field(description="Reuse the labels of an equal earlier call, and keep these for later."),
+        bool, Field(description="Reuse the labels of an equal earlier call, and keep these.")
     ] = True
 
     @model_validator(mode="after")
@@ -180,9 +179,7 @@ class Arguments(BaseModel):
             if getattr(self, one) and getattr(self, other):
                 raise ValueError(f"{one} and {other} exclude each other: give one of them.")
         if len(self.task) > 1 and (self.roi_subset or self.roi_subset_robust):
-            raise ValueError(
-                "roi_subset names structures of one task: give one task with it, or leave it out."
-            )
+            raise ValueError("roi_subset is for one task: give one task, or leave it out.")
         if self.radiomics_parameters and not self.radiomics:
             raise ValueError("radiomics_parameters needs radiomics=true; give both or neither.")
         return self
@@ -250,10 +247,4 @@ class TotalSegmentatorResult(Result):
     timings: Annotated[Timings, Field(description="Seconds by stage, and weight reads.")]
     grid: Annotated[ImageGrid, Field(description="The voxel grid of the masks.")]
     nora_tag: Annotated[str | None, Field(description="As given; nothing was done with it.")]
-    results: Annotated[
-        dict[str, TaskResult] | None,
-        Field(
-            description="Of several tasks, by task; the lists above hold those of all, and what "
-            "is null there is here."
-        ),
-    ] = None
+    results: ByTask = None

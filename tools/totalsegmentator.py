@@ -140,7 +140,7 @@ def _result(
         reused=outcome.reused_s is not None,
         models=[
             ModelUsed(dataset=model.dataset, folder=str(session.store.find(model)))
-            for model in dict.fromkeys(plan.needs)
+            for model in dict.fromkeys(outcome.models)
         ],
         device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
         timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads, outcome.reused_s),
@@ -227,7 +227,7 @@ def _log(outcome: Outcome, verbose: bool) -> str:
     if verbose:
         lines += outcome.notes
         lines += [f"{name}: {seconds:.2f} s" for name, seconds in outcome.seconds.items()]
-        lines += [f"model {model.dataset}: {model.folder}" for model in findings.plan.needs]
+        lines += [f"model {model.dataset}: {model.folder}" for model in outcome.models]
     return "\n".join([*lines, f"{len(outcome.files)} files written"])
 
 

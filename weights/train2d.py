@@ -31,6 +31,10 @@ POINTS = 10_000  # pixels of a batch's patches that the loss looks at
 FEWEST = 400.0  # pixels: a smaller structure weighs as if it had these
 OWN_PEAK_RATE = 1e-3  # of a group's network, which has learned before
 RARE = -4.0  # what an output starts from: none of the structures is likely
+# Taken off the background's logits. Where a thin structure is likely, nothing is likely too, and
+# would clear it: Dice on 24 scans of the training was 0.616 without and 0.701 with it.
+RESTRAINT = 3.0
+HEAD_BIAS = f"seg_layers.{len(DESIGN.architecture['strides']) - 2}.bias"
 ALL = "all"
 
 log = logging.getLogger("train")
@@ -61,6 +65,13 @@ def part(weights: dict[str, torch.Tensor], group: str) -> dict[str, torch.Tensor
         key: value[rows(group)] if ".seg_layers." in key else value
         for key, value in weights.items()
     }
+
+
+def restrained(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A group's weights, with a background that clears the others only where it is rather sure."""
+    first = torch.zeros(len(next(v for k, v in weights.items() if k.endswith(HEAD_BIAS))))
+    first[0] = RESTRAINT
+    return {k: v - first if k.endswith(HEAD_BIAS) else v for k, v in weights.items()}
 
 
 def loss_of(module: PlainConvUNet, image: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -147,7 +158,7 @@ def main() -> None:
         run.save()
         for group in groups:
             weights = part(run.mean, group) if arguments.group == ALL else run.mean
-            folder2d.write(group, weights, intensities(pool), arguments.root)
+            folder2d.write(group, restrained(weights), intensities(pool), arguments.root)
 
     learn(run, patches(pool, groups, 1000 + run.steps), arguments.minutes, keep)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
-from isal import isal_zlib
 from isal.igzip import IGzipFile
+from isal.igzip_lib import IsalError
 from nibabel.arrayproxy import ArrayProxy
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
 from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
@@ -25,6 +25,7 @@ GZIP = b"\x1f\x8b"
 DEFLATE_RATIO = 1032  # what one compressed byte can unfold to at most
 TAIL = 2**20  # bytes read after the voxels, so that gzip gets to its checksum
 LONGEST_HEADER = 540
+PACKING = cast(type[Exception], IsalError)  # an instance, say its stubs
 UNITS = {1: "metres", 3: "micrometres"}  # of the lower three bits of xyzt_units; 2 is mm
 
 log = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             zipped = file.read(len(GZIP)) == GZIP
             file.seek(0)
             yield cast(BinaryIO, IGzipFile(fileobj=file)) if zipped else file  # type: ignore[no-untyped-call]
-    except (OSError, EOFError, isal_zlib.error) as error:  # type: ignore[misc]  # its stub is wrong
+    except (OSError, EOFError, PACKING) as error:
         raise BadImageError(
             f"{path} cannot be read ({error}). If it is damaged or cut short, copy or export it "
             "again."

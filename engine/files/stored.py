@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import checks
-from totalseg_mcp.engine.files.nifti import DEFLATE_RATIO, GZIP, header_of
+from totalseg_mcp.engine.files.nifti import DEFLATE_RATIO, GZIP, PACKING, header_of
 from totalseg_mcp.engine.files.stack import LPS_TO_RAS
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.scan import Scan
@@ -26,7 +26,7 @@ GZIP_BITS, ZLIB_BITS = 31, 15
 TO_THE_END = -1  # `Voxels.skipped`: the voxels are the last bytes of their file
 AXES = 16  # more than any image has
 LONGEST_REASON = 200  # characters
-BROKEN = (OSError, EOFError, ValueError, LookupError, OverflowError, isal_zlib.error)
+BROKEN = (OSError, EOFError, ValueError, LookupError, OverflowError, PACKING)
 
 
 class Voxels(NamedTuple):
@@ -170,7 +170,7 @@ def unharmed(path: Path) -> Iterator[None]:
     """Tell what of `path` cannot be read or understood."""
     try:
         yield
-    except BROKEN as error:  # type: ignore[misc]  # isal's stub is wrong
+    except BROKEN as error:
         said = f"its header lacks {error}" if isinstance(error, KeyError) else str(error)
         raise BadImageError(
             f"{path} cannot be read ({said[:LONGEST_REASON]}). If it is damaged or cut short, copy "

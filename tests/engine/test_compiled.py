@@ -16,7 +16,7 @@ from totalseg_mcp.engine import compiled as compiled_module
 from totalseg_mcp.engine import engines, loading
 from totalseg_mcp.engine.compiled import compiled
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.loading import load
+from totalseg_mcp.engine.loading import Ways, load
 from totalseg_mcp.engine.norms import PooledNorm
 from totalseg_mcp.engine.tasks import MODELS
 from totalseg_mcp.engine.tracing import UncompiledError, trace
@@ -89,7 +89,7 @@ def test_its_reporter_is_not_imported(tmp_path):
 def test_labels_are_those_of_torch(tmp_path, dataset, shape):
     model, folder = MODELS[dataset], make_model_folder(tmp_path, dataset)
     torchs = load(folder, model, CPU)(scan(shape), 0.5)
-    network = load(folder, model, CPU, "openvino")
+    network = load(folder, model, CPU, Ways(cpu="openvino"))
     assert network.degraded is None
     assert network.engine.startswith("openvino 20")
     assert len(np.unique(torchs)) > 1
@@ -101,7 +101,9 @@ def test_the_demonstration_model_sees_the_same_in_a_phantom():
     folder = Store.demo().find(FASTEST)
     body = phantom(20)
     image, _ = scanned(body, view(body, "thorax_abdomen", (6.0, 6.0, 6.0)))
-    torchs, ours = (load(folder, FASTEST, CPU, cpu)(image, 0.5) for cpu in ("torch", "openvino"))
+    torchs, ours = (
+        load(folder, FASTEST, CPU, Ways(cpu=cpu))(image, 0.5) for cpu in ("torch", "openvino")
+    )
     assert not conversions(folder.parents[1]), "nothing is written into the package"
     assert len(np.unique(torchs)) > 40
     assert (ours == torchs).mean() >= AGREEMENT
@@ -127,7 +129,7 @@ def test_a_network_of_two_dimensions_gives_what_torch_gives():
 
 @installed
 def test_it_computes_in_single_precision_with_as_many_threads_as_torch(tmp_path):
-    fold = load(make_model_folder(tmp_path, 298), FASTEST, CPU, "openvino").folds[0]
+    fold = load(make_model_folder(tmp_path, 298), FASTEST, CPU, Ways(cpu="openvino")).folds[0]
     assert fold.model.get_property("INFERENCE_PRECISION_HINT").to_string() == "f32"
     threads = fold.model.get_property("INFERENCE_NUM_THREADS")
     assert threads == min(torch.get_num_threads(), compiled_module.processors())
@@ -139,7 +141,7 @@ class StopError(Exception):
 
 @installed
 def test_a_job_can_be_stopped_in_a_tile_and_the_next_one_is_not_disturbed(tmp_path, monkeypatch):
-    network = load(make_model_folder(tmp_path, 298), FASTEST, CPU, "openvino")
+    network = load(make_model_folder(tmp_path, 298), FASTEST, CPU, Ways(cpu="openvino"))
     expected = network(scan((10, 10, 10)), 0.5)
     monkeypatch.setattr(compiled_module, "POLL_MS", 0)
     asked = 0
@@ -172,11 +174,11 @@ def test_a_model_is_converted_once_and_that_is_told(tmp_path, no_conversion):
     folder = make_model_folder(tmp_path, 298)
     told: list[Progress] = []
     with watching(Watch(told.append, lambda: None)):
-        first = load(folder, FASTEST, CPU, "openvino")(scan((16, 16, 16)), 0.5)
+        first = load(folder, FASTEST, CPU, Ways(cpu="openvino"))(scan((16, 16, 16)), 0.5)
     assert told[0].message == "convert model 298 for OpenVINO, once"
     assert len(conversions(tmp_path)) == 1
     no_conversion()
-    again = load(folder, FASTEST, CPU, "openvino")
+    again = load(folder, FASTEST, CPU, Ways(cpu="openvino"))
     assert again.degraded is None
     np.testing.assert_array_equal(again(scan((16, 16, 16)), 0.5), first)
 
@@ -194,26 +196,26 @@ def test_a_model_is_converted_once_and_that_is_told(tmp_path, no_conversion):
 )
 def test_a_damaged_conversion_is_made_again(tmp_path, no_conversion, name, damage):
     folder = make_model_folder(tmp_path, 298)
-    load(folder, FASTEST, CPU, "openvino")
+    load(folder, FASTEST, CPU, Ways(cpu="openvino"))
     file = conversions(tmp_path)[0] / name
     file.write_bytes(damage(file.read_bytes()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loading, "trace", lambda *given: made.append(given) or trace(*given))
         made: list[object] = []
-        assert load(folder, FASTEST, CPU, "openvino").degraded is None
+        assert load(folder, FASTEST, CPU, Ways(cpu="openvino")).degraded is None
     assert len(made) == len(conversions(tmp_path)) == 1
     no_conversion()
-    assert load(folder, FASTEST, CPU, "openvino").degraded is None
+    assert load(folder, FASTEST, CPU, Ways(cpu="openvino")).degraded is None
 
 
 @installed
 def test_other_weights_are_another_conversion(tmp_path):
     folder = make_model_folder(tmp_path / "one", 298, seed=0)
-    load(folder, FASTEST, CPU, "openvino")
+    load(folder, FASTEST, CPU, Ways(cpu="openvino"))
     other = make_model_folder(tmp_path / "two", 298, seed=1)
     checkpoint = "fold_0/checkpoint_final.pth"
     (folder / checkpoint).write_bytes((other / checkpoint).read_bytes())
-    ours = load(folder, FASTEST, CPU, "openvino")(scan((16, 16, 16)), 0.5)
+    ours = load(folder, FASTEST, CPU, Ways(cpu="openvino"))(scan((16, 16, 16)), 0.5)
     assert len(conversions(tmp_path / "one")) == 2
     torchs = load(other, FASTEST, CPU)(scan((16, 16, 16)), 0.5)
     assert (ours == torchs).mean() >= AGREEMENT
@@ -224,7 +226,7 @@ def test_beside_weights_that_cannot_be_written_it_goes_to_the_users_cache(tmp_pa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = make_model_folder(tmp_path, 298)
     (tmp_path / ".totalseg-mcp").write_text("in the way, for root may write everywhere")
-    assert load(folder, FASTEST, CPU, "openvino").degraded is None
+    assert load(folder, FASTEST, CPU, Ways(cpu="openvino")).degraded is None
     (kept,) = (tmp_path / "cache" / "totalseg-mcp" / "openvino").iterdir()
     assert set(json.loads((kept / "digests").read_text())) == {
         "head.npz",
@@ -239,7 +241,7 @@ def test_where_nothing_can_be_kept_it_runs_all_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     folder = make_model_folder(tmp_path, 298)
     (tmp_path / ".totalseg-mcp").write_text("in the way")
-    network = load(folder, FASTEST, CPU, "openvino")
+    network = load(folder, FASTEST, CPU, Ways(cpu="openvino"))
     assert network.degraded is None
     torchs = load(folder, FASTEST, CPU)(scan((16, 16, 16)), 0.5)
     assert (network(scan((16, 16, 16)), 0.5) == torchs).mean() >= AGREEMENT
@@ -249,7 +251,7 @@ def test_where_nothing_can_be_kept_it_runs_all_the_same(tmp_path, monkeypatch):
 def test_a_model_that_cannot_be_converted_runs_in_torch_and_says_so(tmp_path, no_conversion):
     folder = make_model_folder(tmp_path, 298)
     no_conversion()
-    network = load(folder, FASTEST, CPU, "openvino")
+    network = load(folder, FASTEST, CPU, Ways(cpu="openvino"))
     assert network.engine.startswith("torch")
     assert network.degraded is not None
     assert "not again" in network.degraded

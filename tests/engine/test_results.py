@@ -78,7 +78,16 @@ def test_a_store_that_cannot_be_written_says_so_and_raises_nothing(tmp_path):
     assert "was not kept" in notes[0]
 
 
-def test_a_store_that_cannot_be_emptied_is_an_error(store, monkeypatch):
+def test_a_store_serves_also_where_nothing_can_be_written(store, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError("read-only")
+
+    store.write("a", b"labels")
+    monkeypatch.setattr(os, "utime", refuse)
+    assert store.read("a") == b"labels"
+
+
+def test_a_store_that_cannot_be_emptied_is_an_error(store):
     store.write("a", b"labels")
     (store.folder / ".lock").unlink()
     (store.folder / ".lock").mkdir()

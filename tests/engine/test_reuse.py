@@ -16,11 +16,13 @@ from totalseg_mcp.engine.errors import BadImageError, NotReadyError
 from totalseg_mcp.engine.licence import LicenceNumber
 from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.plan import plan
-from totalseg_mcp.engine.recollection import same
+from totalseg_mcp.engine.recollection import Recollection, same
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.results import Results
 from totalseg_mcp.engine.run import Outcome, run
+from totalseg_mcp.engine.segment import Segmented
 from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.volume import Labels
 from totalseg_mcp.engine.watch import Progress, Watch, watching
 from totalseg_mcp.engine.weights import Store
 
@@ -165,6 +167,23 @@ def test_a_subset_of_a_full_run_is_reused_and_the_result_says_what_that_means(
     assert not any("earlier run" in warning for warning in alone.warnings)
 
 
+def test_the_models_named_are_those_that_made_the_labels(request_, fresh, results):
+    """The rough model and the 6 mm model are the same one."""
+    run(request_, fresh(results))
+    asked = replace(request_, options=replace(request_.options, roi_subset=("liver",)))
+    reused, alone = (run(replace(asked, cache=c), fresh(results)) for c in (True, False))
+    assert [model.dataset for model in reused.models] == [298]
+    assert [model.dataset for model in alone.models] == [298, 298]
+
+
+def test_a_subset_needs_no_models_but_its_own(request_, fresh, results, tmp_path):
+    """At 1.5 mm the liver is of one of five models."""
+    for dataset in (291, 298):
+        make_model_folder(tmp_path / "one", dataset, seed=3)
+    asked = replace(request_, options=Options("total", roi_subset=("liver",)))
+    assert run(asked, fresh(results, tmp_path / "one")).reused_s is None
+
+
 def test_a_run_of_the_subset_itself_comes_before_the_full_one(request_, fresh, results):
     asked = replace(request_, options=replace(request_.options, roi_subset=SUBSET))
     alone = run(asked, fresh(results))
@@ -235,6 +254,16 @@ def test_another_mask_to_look_near_is_another_call(request_, fresh, results, mas
 def test_a_subset_is_the_same_only_where_models_and_region_are_and_none_has_a_say(options, equal):
     whole = plan(replace(options, roi_subset=(), robust=False))
     assert same(plan(options), whole) is equal
+
+
+def test_labels_of_another_engine_or_kind_of_device_are_not_taken(results, models, tilted):
+    chosen = plan(Options("total", "fastest"))
+    labels = Labels(np.zeros(tilted.shape, np.uint8), tilted, chosen.names)
+    by_torch = Recollection(results, Store((models,)), "image", "torch on cpu")
+    by_torch.remember(chosen, None, Segmented(labels, labels), 1.0)
+    assert by_torch.known(chosen)
+    for engine in ("torch on cuda", "openvino on cpu"):
+        assert replace(by_torch, engine=engine).known(chosen) is None
 
 
 def test_the_licence_is_asked_for_also_where_labels_could_be_reused(

@@ -9,11 +9,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813 (its own name for itself)
 from dicom_series import instance, written
 from nibabel.nifti1 import Nifti1Image, Nifti1Pair
 from nibabel.nifti2 import Nifti2Image, Nifti2Pair
 
 from totalseg_mcp.engine.files import read
+from totalseg_mcp.engine.image.itk import to_itk
+from totalseg_mcp.engine.volume import Grid, Volume
 
 Stored = tuple[type, float, float]  # of the numbers, slope, intercept
 
@@ -75,12 +78,22 @@ FILES: dict[str, Callable[[Nifti1Image, Path], Path]] = {
     "big-endian": lambda ct, folder: as_file(big_endian(ct), folder / "ct.nii"),
     "NIfTI-2": lambda ct, folder: as_file(Nifti2Image.from_image(ct), folder / "ct.nii"),
     "NIfTI-2 pair": lambda ct, folder: as_file(Nifti2Pair.from_image(ct), folder / "ct.img"),
+    "NRRD": lambda ct, folder: by_itk(ct, folder / "ct.nrrd"),
+    "MetaImage": lambda ct, folder: by_itk(ct, folder / "ct.mha"),
+    "MetaImage, by its header": lambda ct, folder: by_itk(ct, folder / "ct.mhd"),
     "sform only": lambda ct, folder: as_file(placed_by(ct, sform=True), folder / "ct.nii"),
 }
 
 
 def as_file(image: nib.spatialimages.SpatialImage, file: Path) -> Path:
     image.to_filename(file)
+    return file
+
+
+def by_itk(image: Nifti1Image, file: Path) -> Path:
+    """The scan as ITK keeps it, axes at right angles to its precision."""
+    volume = Volume(np.asanyarray(image.dataobj), Grid(image.shape, image.affine))
+    sitk.WriteImage(to_itk(volume), str(file))
     return file
 
 

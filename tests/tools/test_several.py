@@ -118,8 +118,8 @@ def test_tasks_may_be_text_or_a_list_and_count_once(call, given):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"roi_subset": "liver"}, "roi_subset names structures of one task"),
-        ({"roi_subset_robust": "liver"}, "roi_subset names structures of one task"),
+        ({"roi_subset": "liver"}, "roi_subset is for one task"),
+        ({"roi_subset_robust": "liver"}, "roi_subset is for one task"),
         ({"task": "total,lung_vesels"}, "lung_vessels"),
         ({"task": "totl,lung_vesels"}, "totl.*lung_vesels"),
         ({"task": ","}, "at least 1"),

@@ -86,6 +86,16 @@ def test_a_groups_network_starts_with_its_outputs_of_the_network_of_all(group):
         torch.testing.assert_close(own(image), expected)
 
 
+def test_a_restrained_background_has_lower_logits_and_the_structures_have_the_same():
+    free, bound = (folder2d.DESIGN.network(25) for _ in range(2))
+    bound.load_state_dict(train2d.restrained(free.state_dict()))
+    image = torch.randn(1, 2, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        lowered = free(image) - bound(image)
+    torch.testing.assert_close(lowered[:, 0], torch.full((1, 64, 64), train2d.RESTRAINT))
+    torch.testing.assert_close(lowered[:, 1:], torch.zeros(1, 24, 64, 64))
+
+
 def test_certain_and_right_outputs_cost_nothing_and_wrong_ones_do():
     truth = (torch.arange(100).reshape(1, 1, 10, 10) < 30).float()
     right, wrong = 40 * (truth - 0.5), -40 * (truth - 0.5)
