@@ -1,6 +1,7 @@
 """The labels of one job: those of an earlier call, where it is remembered, or new ones."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from totalseg_mcp.engine.files.landmarks import read_landmarks
@@ -15,12 +16,16 @@ from totalseg_mcp.engine.watch import note, stage
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bench:
-    """What the jobs of one call share. Nothing is remembered without a `recollection`."""
+    """What the jobs of one call share. Nothing is remembered without a `recollection`.
+
+    Nor if the networks came not to be run as it says; `as_planned` tells.
+    """
 
     views: Views
     networks: Networks
     reach: Reach
     recollection: Recollection | None = None
+    as_planned: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +44,7 @@ def labelled(job: Job, bench: Bench) -> Labelled:
         return Labelled(recalled.segmented, recalled)
     began = time.perf_counter()
     segmented = segment_views(bench.views, job.plan, bench.networks, given)
-    if bench.recollection:
+    if bench.recollection and bench.as_planned():
         took = time.perf_counter() - began
         with stage("remember", 1.0, 1.0):
             bench.recollection.remember(job.plan, given, segmented, took)

@@ -15,7 +15,6 @@ from acvl_utils.cropping_and_padding.bounding_boxes import bounding_box_to_slice
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from numpy.typing import NDArray
 
-from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.image.logits import class_by_class
 from totalseg_mcp.engine.sliding import TORCH, Finished, Slider, Way, Window
 from totalseg_mcp.engine.volume import Volume
@@ -29,7 +28,7 @@ class Network:
 
     `nbytes` are those of the parameters of all folds. `way` is how the folds are asked; `engine`
     is what computes them, with its version, and `degraded` why that is not what was chosen,
-    where it is not.
+    where it is not. With `host`, what is not a tile stays in main memory.
     """
 
     folds: tuple[Any, ...]  # each from a tile [1, channel, ...] to outputs [1, class, ...]
@@ -41,6 +40,7 @@ class Network:
     way: Way = TORCH
     engine: str = f"torch {torch.__version__}"
     degraded: str | None = None
+    host: bool = False
 
     def __call__(
         self, image: Volume, tile_step: float, by_class: bool = False
@@ -52,16 +52,10 @@ class Network:
         for it.
         """
         data, made = self.prepared(image)
-        try:
-            if data.shape[1:] == tuple(made["shape_after_cropping_and_before_resampling"]):
-                labels = self.numbered(self.slide(data, tile_step), made)
-            else:
-                labels = self.restored(self.logits(data, tile_step), made, by_class)
-        except torch.OutOfMemoryError as error:
-            raise NotReadyError(
-                f"{self.device} has too little free memory for this image. Use fast, fastest, "
-                "roi_subset or device='cpu'."
-            ) from error
+        if data.shape[1:] == tuple(made["shape_after_cropping_and_before_resampling"]):
+            labels = self.numbered(self.slide(data, tile_step), made)
+        else:
+            labels = self.restored(self.logits(data, tile_step), made, by_class)
         return labels.transpose(self.plans.transpose_backward).transpose(2, 1, 0)
 
     def prepared(self, image: Volume) -> tuple[torch.Tensor, Mapping[str, Any]]:
@@ -82,7 +76,7 @@ class Network:
     def slide(self, data: torch.Tensor, tile_step: float) -> Iterator[Finished]:
         """The mean of the folds' outputs for `data`, in parts, as a `Slider` gives them."""
         window = Window(tuple(self.configuration.patch_size), tile_step)
-        return Slider(window, self.device, self.way)(self.folds, data)
+        return Slider(window, self.device, self.way, self.host)(self.folds, data)
 
     def logits(self, data: torch.Tensor, tile_step: float) -> torch.Tensor:
         """The mean of the folds' outputs for all of `data`, half precision: [class, z, y, x]."""

@@ -161,10 +161,7 @@ class Slider:
         """The mean of the outputs of `folds` over `data` [channel, (z,) y, x], half precision.
 
         In parts [class, plane, (y,) x] on the CPU, that follow each other from the first plane to
-        the last.
-
-        Raises:
-            NotReadyError: an output is not finite.
+        the last. Raises NotReadyError where an output is not finite.
         """
         patch = self.window.patch
         padded, inner = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
@@ -233,11 +230,7 @@ def inside(planes: slice, outputs: torch.Tensor, inner: list[slice]) -> Iterator
 
 
 def finite(outputs: torch.Tensor) -> torch.Tensor:
-    """`outputs` as they are.
-
-    Raises:
-        NotReadyError: there are infinite ones among them, or such that are no numbers.
-    """
+    """`outputs`; raises NotReadyError where they are infinite or no numbers."""
     if not torch.isfinite(outputs).all():
         raise NotReadyError(
             "The network's output is not finite: it overflowed half precision, or the weights are "

@@ -23,6 +23,7 @@ from totalseg_mcp.engine.volume import Grid
 from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
+    MemoryUsed,
     ModelUsed,
     StructureStatistics,
     TaskInfo,
@@ -134,6 +135,8 @@ def _result(
             for model in dict.fromkeys(plan.needs)
         ],
         device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
+        degradations=list(outcome.degradations),
+        memory=MemoryUsed(**asdict(outcome.memory)),
         timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads, outcome.reused_s),
         grid=_grid(outcome.findings.labels.grid),
         nora_tag=arguments.nora_tag,
