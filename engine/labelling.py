@@ -18,7 +18,8 @@ from totalseg_mcp.engine.watch import note, stage
 class Bench:
     """What the jobs of one call share. Nothing is remembered without a `recollection`.
 
-    Nor if the networks came not to be run as it says; `as_planned` tells.
+    Nor if the networks came not to be run as it says; `as_planned` tells. `check` refuses a job
+    whose labels are new and for which there is too little memory.
     """
 
     views: Views
@@ -26,6 +27,7 @@ class Bench:
     reach: Reach
     recollection: Recollection | None = None
     as_planned: Callable[[], bool] = lambda: True
+    check: Callable[[Job], None] = lambda job: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,7 @@ def labelled(job: Job, bench: Bench) -> Labelled:
     if recalled := _recalled(job, bench, given):
         note(f"labels of an earlier call were reused: {recalled.seconds:.1f} s saved")
         return Labelled(recalled.segmented, recalled)
+    bench.check(job)
     began = time.perf_counter()
     segmented = segment_views(bench.views, job.plan, bench.networks, given)
     if bench.recollection and bench.as_planned():

@@ -13,6 +13,8 @@ from totalseg_mcp.engine.fingerprint import digest_of
 from totalseg_mcp.engine.job import Job, job
 from totalseg_mcp.engine.labelling import Bench, labelled
 from totalseg_mcp.engine.measuring import measure
+from totalseg_mcp.engine.need import Memory
+from totalseg_mcp.engine.peak import forget
 from totalseg_mcp.engine.products import Findings, asked, suited
 from totalseg_mcp.engine.recollection import Recalled, Recollection
 from totalseg_mcp.engine.request import Request
@@ -28,6 +30,7 @@ from totalseg_mcp.engine.writing import Output, write_all
 if TYPE_CHECKING:
     import torch
 
+    from totalseg_mcp.engine.forecast import Forecast
     from totalseg_mcp.engine.ladder import Ladder
 
 SEGMENTING = (0.06, 0.88)  # of the progress: segmenting and measuring
@@ -50,6 +53,7 @@ class Outcome:
     weight_reads: int
     loads: int
     device: str
+    memory: Memory
     notes: tuple[str, ...] = ()
     engine: str | None = None  # what computed the networks; None where none had to run
     reused_s: float | None = None
@@ -88,7 +92,7 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
     Raises:
         EngineError: as `run`, for any of them; nothing was written for any.
     """
-    began, before = time.perf_counter(), session.stats()
+    began, before, alone = time.perf_counter(), session.stats(), forget()
     jobs = [job(request) for request in requests]
     first = requests[0]
     with clocked() as seconds, noted() as notes, session.job():
@@ -101,11 +105,12 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(first.device)
         ladder = _ladder(session, device, first.device)
-        done = _worked(jobs, scan, _bench(first, scan, session, ladder), session)
+        forecast = _forecast(scan, session, device, alone)
+        done = _worked(jobs, scan, _bench(first, scan, session, ladder, forecast), session)
         with stage("write", SEGMENTING[1], 1.0):
             files = write_all([_output(j, d.findings) for j, d in zip(jobs, done, strict=True)])
     seconds["total"] = time.perf_counter() - began
-    after = session.stats()
+    after, memory = session.stats(), forecast.memory()
     degraded = tuple(text for text in (why_not, *ladder.degradations) if text)
     return tuple(
         Outcome(
@@ -120,6 +125,7 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
             notes=tuple(notes),
             engine=ladder.engines,
             degradations=degraded,
+            memory=memory,
             reused_s=d.recalled.seconds if d.recalled else None,
         )
         for d, suit, remark, written in zip(done, suits, remarks, files, strict=True)
@@ -170,7 +176,15 @@ def _ladder(session: Session, device: "torch.device", asked: str) -> "Ladder":
     return Ladder(session, device, cpu_allowed=asked == ANY_GPU)
 
 
-def _bench(request: Request, scan: Scan, session: Session, ladder: "Ladder") -> Bench:
+def _forecast(scan: Scan, session: Session, device: "torch.device", alone: bool) -> "Forecast":
+    from totalseg_mcp.engine.forecast import Forecast
+
+    return Forecast(scan.volume.grid, session.store, device.type == "cpu", alone)
+
+
+def _bench(
+    request: Request, scan: Scan, session: Session, ladder: "Ladder", forecast: "Forecast"
+) -> Bench:
     """What the jobs share."""
     recollection, device = None, ladder.device
     if session.results and request.cache:

@@ -238,7 +238,7 @@ class TotalSegmentatorResult(Result):
     degradations: Annotated[
         list[str],
         Field(description="What was not run as asked, such as on another device; in warnings too."),
-    ] = []
+    ]
     memory: Annotated[
         MemoryUsed, Field(description="Bytes of memory: foretold, available, and used at most.")
     ]

@@ -135,5 +135,5 @@ class Ts2dResult(Result):
     degradations: Annotated[
         list[str],
         Field(description="What was not run as asked, such as on another device; in warnings too."),
-    ] = []
+    ]
     timings: Annotated[Timings, Field(description="Seconds by stage, and weight reads.")]
