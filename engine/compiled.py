@@ -1,21 +1,19 @@
-"""A network compiled for this CPU by OpenVINO, and how it slides over an image."""
+"""A network compiled for this CPU by OpenVINO, and how a tile is given to it."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 import torch
-from acvl_utils.cropping_and_padding.padding import pad_nd_image
-from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
 from totalseg_mcp.engine.engines import openvino
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.network import GAUSSIAN_PEAK, finite, slide, tiles
+from totalseg_mcp.engine.sliding import Way
 from totalseg_mcp.engine.threads import processors
 from totalseg_mcp.engine.tracing import Head, Traced, UncompiledError, said
-from totalseg_mcp.engine.watch import allow_stop, track
+from totalseg_mcp.engine.watch import allow_stop
 
 POLL_MS = 100
 SLAB = 2**14  # voxels, of which 118 outputs in single precision are 8 MB
@@ -104,45 +102,20 @@ def compiled(traced: Traced, patch: list[int]) -> Compiled:
     return Compiled(model, traced.head)
 
 
-@torch.inference_mode()
-def slide_compiled(
-    fold: Compiled, data: torch.Tensor, patch: list[int], tile_step: float, device: torch.device
-) -> torch.Tensor:
-    """The outputs of `fold` over `data` [channel, z, y, x], summed as `slide` sums them."""
-    try:
-        if fold.head is None:
-            return slide(fold, data, patch, tile_step, device)
-        return slide_apart(fold.body, fold.head, data, patch, tile_step)
-    finally:
-        fold.rest()
-
-
-def slide_apart(
-    body: Callable[[torch.Tensor], torch.Tensor],
-    head: Head,
-    data: torch.Tensor,
-    patch: list[int],
-    tile_step: float,
-) -> torch.Tensor:
-    """The outputs of `head` on `body` over `data`, as `slide` gives them.
+def slab_by_slab(fold: Compiled, tile: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The outputs of `fold` for `tile`, some planes after others where it has a head.
 
     The head is applied to a slab of a tile at a time, whose outputs stay in the processor's cache:
     those of a whole tile are a gigabyte, and going through it thrice takes seconds.
     """
-    padded, inner = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
-    weight = compute_gaussian(
-        tuple(patch), sigma_scale=1 / 8, value_scaling_factor=GAUSSIAN_PEAK, device=data.device
-    )
-    total = torch.zeros((len(head.bias), *padded.shape[1:]), dtype=torch.half)
-    weights = torch.zeros(padded.shape[1:], dtype=torch.half)
-    thick = max(1, SLAB // prod(patch[1:]))
-    slabs = [slice(start, start + thick) for start in range(0, patch[0], thick)]
-    for tile in track(tiles(tuple(padded.shape[1:]), patch, tile_step), "tile"):
-        features = body(padded[(slice(None), *tile)][None].contiguous())[0]
-        there = total[(slice(None), *tile)]
-        for slab in slabs:
-            outputs = head(features[:, slab]).mul_(weight[slab])
-            there[:, slab] = outputs.add_(there[:, slab])  # rounded once, as `+=` in `slide`
-        weights[tile] += weight
-    total /= weights
-    return finite(total)[(slice(None), *inner[1:])]
+    features = fold.body(tile)[0]
+    if fold.head is None:
+        yield features
+        return
+    _, planes, *across = features.shape
+    thick = max(1, SLAB // prod(across))
+    for start in range(0, planes, thick):
+        yield fold.head(features[:, start : start + thick])
+
+
+BY_SLABS = Way(slab_by_slab, Compiled.rest)

@@ -48,6 +48,13 @@ class Shelf:
         """Put out, the longest unused first, what is beyond the budget."""
         self._put_out(sparing=0)
 
+    def clear(self) -> int:
+        """Put out all that is here, and say how many they were."""
+        gone = len(self._kept)
+        self._kept.clear()
+        self.evictions += gone
+        return gone
+
     @property
     def nbytes(self) -> int:
         """Bytes of all that is here."""

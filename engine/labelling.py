@@ -1,6 +1,7 @@
 """The labels of one job: those of an earlier call, where it is remembered, or new ones."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from totalseg_mcp.engine.files.landmarks import read_landmarks
@@ -16,12 +17,18 @@ from totalseg_mcp.engine.watch import note, stage
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bench:
-    """What the jobs of one call share. Nothing is remembered without a `recollection`."""
+    """What the jobs of one call share. Nothing is remembered without a `recollection`.
+
+    Nor if the networks came not to be run as it says; `as_planned` tells. `check` refuses a job
+    whose labels are new and for which there is too little memory.
+    """
 
     views: Views
     networks: Networks
     reach: Reach
     recollection: Recollection | None = None
+    as_planned: Callable[[], bool] = lambda: True
+    check: Callable[[Job], None] = lambda job: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,11 +45,12 @@ def labelled(job: Job, bench: Bench) -> Labelled:
     if recalled := _recalled(job, bench, given):
         note(f"labels of an earlier call were reused: {recalled.seconds:.1f} s saved")
         return Labelled(recalled.segmented, recalled)
+    bench.check(job)
     began = time.perf_counter()
     segmented = segment_views(bench.views, job.plan, bench.networks, given)
     if given is None:
         bench.views.labels(job.plan, lambda: segmented.labels)
-    if bench.recollection:
+    if bench.recollection and bench.as_planned():
         took = time.perf_counter() - began
         with stage("remember", 1.0, 1.0):
             bench.recollection.remember(job.plan, given, segmented, took)

@@ -12,7 +12,7 @@ import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
-from totalseg_mcp.engine.compiled import Compiled, compiled, slide_compiled
+from totalseg_mcp.engine.compiled import BY_SLABS, Compiled, compiled
 from totalseg_mcp.engine.conversions import conversion, key_of
 from totalseg_mcp.engine.descriptions import described, layout
 from totalseg_mcp.engine.engines import PACKAGE, Cpu, compiles, named
@@ -124,7 +124,7 @@ def network_of(parts: Parts, device: torch.device, ways: Ways) -> Network:
         try:
             fast = tuple(compiled_fold(checkpoint, parts, ways) for checkpoint in parts.checkpoints)
             nbytes = sum(checkpoint.stat().st_size for checkpoint in parts.checkpoints)
-            return Network(fast, *described, nbytes, slide_compiled, named(PACKAGE))
+            return Network(fast, *described, nbytes, BY_SLABS, named(PACKAGE))
         except UncompiledError as error:
             degraded = (
                 f"OpenVINO cannot run {parts.name} ({error}): torch ran it, which is slower; the "

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 # The rest is for the work: the outputs of `total` alone are gigabytes on a large scan. A network
 # of TotalSegmentator has 125 MB, so 16 GiB of host memory keep 17, and an 8 GiB GPU as many.
@@ -12,6 +13,8 @@ ASSUMED = 8 << 30  # where the system does not say how much it has (Windows)
 
 MEMBERSHIP = Path("/proc/self/cgroup")
 CGROUPS = Path("/sys/fs/cgroup")
+MEMINFO = Path("/proc/meminfo")
+KIB = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,33 +52,75 @@ def installed() -> int:
 
 def cgroup_limit(membership: Path = MEMBERSHIP, mounted: Path = CGROUPS) -> int | None:
     """The least limit of the process's control groups (version 1 or 2); None without one."""
+    return min((group.limit for group in _groups(membership, mounted)), default=None)
+
+
+def free_memory(
+    meminfo: Path = MEMINFO, membership: Path = MEMBERSHIP, mounted: Path = CGROUPS
+) -> int:
+    """Bytes that this process may have beside those that it has; all, where nobody tells.
+
+    What the system keeps of files in memory counts as free, as it gives that back.
+    """
+    rooms = [group.limit - group.used for group in _groups(membership, mounted)]
+    rooms += [kib * KIB for kib in _numbers(meminfo, "MemAvailable:")]
+    return max(0, min(rooms, default=installed()))
+
+
+class _Group(NamedTuple):
+    """Bytes that a control group may have, and has without what is kept of files."""
+
+    limit: int
+    used: int
+
+
+class _Names(NamedTuple):
+    """Where a version of control groups says what."""
+
+    limit: str
+    used: str
+    files: str  # in memory.stat
+
+
+VERSION_1 = _Names("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+VERSION_2 = _Names("memory.max", "memory.current", "inactive_file")
+
+
+def _groups(membership: Path, mounted: Path) -> Iterator[_Group]:
+    """The groups with a limit that the process is in."""
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return None
-    limits = [limit for line in lines for limit in _limits(line, mounted)]
-    return min(limits, default=None)
+        return
+    for line in lines:
+        yield from _above(line, mounted)
 
 
-def _limits(line: str, mounted: Path) -> Iterator[int]:
-    """The limits on the way from the group of a line such as "0::/user/mine" to the top."""
+def _above(line: str, mounted: Path) -> Iterator[_Group]:
+    """Those on the way from the group of a line such as "0::/user/mine" to the top."""
     _, controllers, group = line.split(":", 2)
     if controllers and "memory" not in controllers.split(","):
         return
-    top, name = (
-        (mounted / "memory", "memory.limit_in_bytes") if controllers else (mounted, "memory.max")
-    )
+    top, names = (mounted / "memory", VERSION_1) if controllers else (mounted, VERSION_2)
     folder = top.joinpath(*(p for p in PurePosixPath(group).parts if p not in ("/", "..")))
     for place in (folder, *folder.parents):
         if place.is_relative_to(top):
-            yield from _limit(place / name)
+            for limit in _numbers(place / names.limit):
+                used = sum(_numbers(place / names.used))
+                files = sum(_numbers(place / "memory.stat", names.files))
+                yield _Group(limit, used - files)
 
 
-def _limit(file: Path) -> Iterator[int]:
-    """The number in `file`; none if it says "max", or if a container does not show it."""
+def _numbers(file: Path, name: str = "") -> Iterator[int]:
+    """The number in `file`, or in its line that begins with `name`.
+
+    None if it says "max", or if a container does not show it.
+    """
     try:
-        text = file.read_text(encoding="utf-8").strip()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return
-    if text.isdecimal():
-        yield int(text)
+    for line in lines:
+        words = line.split()
+        if name in ("", words[0]) and (text := words[1 if name else 0]).isdecimal():
+            yield int(text)

@@ -4,40 +4,31 @@ nnU-Net's arrays are [channel, z, y, x]; a volume's are [i, j, k] in RAS order. 
 reversed when an image goes in and when labels come out, nowhere else.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
 from acvl_utils.cropping_and_padding.bounding_boxes import bounding_box_to_slice
-from acvl_utils.cropping_and_padding.padding import pad_nd_image
-from nnunetv2.inference.sliding_window_prediction import (
-    compute_gaussian,
-    compute_steps_for_sliding_window,
-)
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 from numpy.typing import NDArray
 
-from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.image.logits import class_by_class
+from totalseg_mcp.engine.sliding import TORCH, Finished, Slider, Way, Window
 from totalseg_mcp.engine.volume import Volume
-from totalseg_mcp.engine.watch import track
 
 Module = Callable[[torch.Tensor], torch.Tensor]
-GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
     """One model on its device: a module for each fold, and how its images are made.
 
-    `nbytes` are those of the parameters of all folds. `sliding` takes a fold over an image, where
-    `slide` does not; `engine` is what computes it, with its version, and `degraded` why that is
-    not what was chosen, where it is not.
+    `nbytes` are those of the parameters of all folds. `way` is how the folds are asked; `engine`
+    is what computes them, with its version, and `degraded` why that is not what was chosen,
+    where it is not. With `host`, what is not a tile stays in main memory.
     """
 
     folds: tuple[Any, ...]  # each from a tile [1, channel, ...] to outputs [1, class, ...]
@@ -46,9 +37,10 @@ class Network:
     dataset: Mapping[str, Any]
     device: torch.device
     nbytes: int = 0
-    sliding: "Slide | None" = None
+    way: Way = TORCH
     engine: str = f"torch {torch.__version__}"
     degraded: str | None = None
+    host: bool = False
 
     def __call__(
         self, image: Volume, tile_step: float, by_class: bool = False
@@ -59,37 +51,56 @@ class Network:
         image's grid is not the plans': only the surroundings of a structure are resampled
         for it.
         """
+        data, made = self.prepared(image)
+        if data.shape[1:] == tuple(made["shape_after_cropping_and_before_resampling"]):
+            labels = self.numbered(self.slide(data, tile_step), made)
+        else:
+            labels = self.restored(self.logits(data, tile_step), made, by_class)
+        return labels.transpose(self.plans.transpose_backward).transpose(2, 1, 0)
+
+    def prepared(self, image: Volume) -> tuple[torch.Tensor, Mapping[str, Any]]:
+        """`image` as the folds take it, [channel, z, y, x], and how it was made."""
         scan = np.ascontiguousarray(image.data.transpose(2, 1, 0), np.float32)[None]
         spacing = [float(np.float32(mm)) for mm in reversed(image.grid.spacing_mm)]
-        made = {"spacing": spacing}
         preprocessor = self.configuration.preprocessor_class(verbose=False)
         data, _, made = preprocessor.run_case_npy(
-            scan, None, made, self.plans, self.configuration, self.dataset
+            scan, None, {"spacing": spacing}, self.plans, self.configuration, self.dataset
         )
-        try:
-            logits = self.logits(torch.from_numpy(data), tile_step)
-        except torch.OutOfMemoryError as error:
-            raise NotReadyError(
-                f"{self.device} has too little free memory for this image. Use fast, fastest, "
-                "roi_subset or device='cpu'."
-            ) from error
-        return self.restored(logits, made, by_class).transpose(2, 1, 0)
+        return torch.from_numpy(data), made
 
     def rehearse(self) -> None:
         """Run one tile of zeros, so that the first image is not the one that sets things up."""
         patch = self.configuration.patch_size
         self.logits(torch.zeros(len(self.dataset["channel_names"]), *patch), 1.0)
 
-    @torch.inference_mode()
+    def slide(self, data: torch.Tensor, tile_step: float) -> Iterator[Finished]:
+        """The mean of the folds' outputs for `data`, in parts, as a `Slider` gives them."""
+        window = Window(tuple(self.configuration.patch_size), tile_step)
+        return Slider(window, self.device, self.way, self.host)(self.folds, data)
+
     def logits(self, data: torch.Tensor, tile_step: float) -> torch.Tensor:
-        """The mean of the folds' outputs, half precision: [class, z, y, x]."""
-        total = None
-        for module in track(self.folds, "fold") if len(self.folds) > 1 else self.folds:
-            patch = self.configuration.patch_size
-            logits = (self.sliding or slide)(module, data, patch, tile_step, self.device)
-            total = logits if total is None else total.add_(logits)
-        assert total is not None, "a network has at least one fold"
-        return total.div_(len(self.folds)) if len(self.folds) > 1 else total
+        """The mean of the folds' outputs for all of `data`, half precision: [class, z, y, x]."""
+        logits = None
+        for planes, outputs in self.slide(data, tile_step):
+            if logits is None:
+                logits = torch.empty((len(outputs), *data.shape[1:]), dtype=torch.half)
+            logits[:, planes] = outputs
+        assert logits is not None, "an image has at least one plane"
+        return logits
+
+    def numbered(
+        self, finished: Iterator[Finished], made: Mapping[str, Any]
+    ) -> NDArray[np.integer]:
+        """Label numbers [z, y, x] on the grid of the image, from logits on the same grid."""
+        box = bounding_box_to_slice(made["bbox_used_for_cropping"])
+        labels = None
+        for planes, logits in finished:
+            if labels is None:
+                most = np.min_scalar_type(len(logits) - 1)
+                labels = np.zeros(made["shape_before_cropping"], most)
+            labels[box][planes] = logits.argmax(0).numpy()
+        assert labels is not None, "an image has at least one plane"
+        return labels
 
     def restored(
         self, logits: torch.Tensor, made: Mapping[str, Any], by_class: bool
@@ -98,15 +109,12 @@ class Network:
         cropped = made["shape_after_cropping_and_before_resampling"]
         labels = np.zeros(made["shape_before_cropping"], np.min_scalar_type(len(logits) - 1))
         box = bounding_box_to_slice(made["bbox_used_for_cropping"])
-        if tuple(logits.shape[1:]) == tuple(cropped):
-            labels[box] = logits.argmax(0).numpy()
-        elif by_class:
+        if by_class:
             stretch = partial(self.stretched, made=made)
             labels[box] = class_by_class(logits.numpy(), tuple(cropped), stretch)
         else:
             labels[box] = self.stretched(logits.numpy(), made).argmax(0)
-        restored: NDArray[np.integer] = labels.transpose(self.plans.transpose_backward)
-        return restored
+        return labels
 
     def stretched(
         self, logits: NDArray[np.float16], made: Mapping[str, Any]
@@ -120,76 +128,3 @@ class Network:
         resample = self.configuration.resampling_fn_probabilities
         there: NDArray[np.float16] = np.asarray(resample(logits, cropped, planned, spacing))
         return there
-
-
-# A fold, data [channel, z, y, x], patch, tile step and device: the outputs [class, z, y, x].
-Slide = Callable[[Any, torch.Tensor, list[int], float, torch.device], torch.Tensor]
-
-
-@torch.inference_mode()
-def slide(
-    module: Module,
-    data: torch.Tensor,
-    patch: list[int],
-    tile_step: float,
-    device: torch.device,
-) -> torch.Tensor:
-    """The outputs of `module` over `data` [channel, (z,) y, x], one tile after another.
-
-    Sums and weights are half precision and the tiles come in nnU-Net's order: the last bit
-    decides labels where two classes tie, so both are part of the result.
-    """
-    padded, inner = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
-    padded = padded.to(device)
-    weight = compute_gaussian(
-        tuple(patch), sigma_scale=1 / 8, value_scaling_factor=GAUSSIAN_PEAK, device=device
-    )
-    total = None
-    weights = torch.zeros(padded.shape[1:], dtype=torch.half, device=device)
-    with autocast(device):
-        for tile in track(tiles(tuple(padded.shape[1:]), patch, tile_step), "tile"):
-            output = module(padded[(slice(None), *tile)][None].contiguous())[0]
-            output *= weight
-            if total is None:
-                shape = (output.shape[0], *padded.shape[1:])
-                total = torch.zeros(shape, dtype=torch.half, device=device)
-            total[(slice(None), *tile)] += output
-            weights[tile] += weight
-            settle(device)
-        assert total is not None, "an image has at least one tile"
-        total /= weights
-    return finite(total)[(slice(None), *inner[1:])].cpu()
-
-
-def finite(outputs: torch.Tensor) -> torch.Tensor:
-    """`outputs` as they are.
-
-    Raises:
-        NotReadyError: there are infinite ones among them, or such that are no numbers.
-    """
-    if not torch.isfinite(outputs).all():
-        raise NotReadyError(
-            "The network's output is not finite: it overflowed half precision, or the weights are "
-            "damaged. Fetch the published weights again."
-        )
-    return outputs
-
-
-def tiles(shape: tuple[int, ...], patch: list[int], tile_step: float) -> list[tuple[slice, ...]]:
-    """Where the tiles lie, x fastest."""
-    starts = compute_steps_for_sliding_window(shape, patch, tile_step)
-    return [
-        tuple(slice(start, start + size) for start, size in zip(corner, patch, strict=True))
-        for corner in product(*starts)
-    ]
-
-
-def settle(device: torch.device) -> None:
-    """Wait for the device, so that progress is what was done and not what was queued."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
-
-
-def autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Mixed precision on CUDA, as nnU-Net has it; plain float32 elsewhere."""
-    return torch.autocast("cuda") if device.type == "cuda" else nullcontext()

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.files.key import write_key
 from totalseg_mcp.engine.files.masks import write_labels, write_mask, write_masks
@@ -55,8 +53,7 @@ class Findings:
 
         What a format lists that has no room for an empty mask.
         """
-        counts = np.bincount(self.labels.data.ravel(), minlength=len(self.labels.names) + 1)
-        there = {name for name, n in zip(self.labels.names, counts[1:], strict=True) if n}
+        there = self.labels.there
         wanted = sorted(self.plan.wanted, key=self.labels.names.index)
         return tuple(name for name in wanted if name in there) or tuple(wanted)
 

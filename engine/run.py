@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from totalseg_mcp.engine.cautions import cautions
 from totalseg_mcp.engine.engines import PACKAGE, compiles, named
 from totalseg_mcp.engine.files import read
@@ -15,11 +13,12 @@ from totalseg_mcp.engine.fingerprint import digest_of
 from totalseg_mcp.engine.job import Job, job
 from totalseg_mcp.engine.labelling import Bench, labelled
 from totalseg_mcp.engine.measuring import measure
+from totalseg_mcp.engine.need import Memory
+from totalseg_mcp.engine.peak import forget
 from totalseg_mcp.engine.products import Findings, asked, suited
 from totalseg_mcp.engine.recollection import Recalled, Recollection
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
-from totalseg_mcp.engine.segment import Networks
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.suitability import Suitability, suitability
 from totalseg_mcp.engine.supply import deliver, ordered, terms
@@ -31,7 +30,8 @@ from totalseg_mcp.engine.writing import Output, write_all
 if TYPE_CHECKING:
     import torch
 
-    from totalseg_mcp.engine.network import Network
+    from totalseg_mcp.engine.forecast import Forecast
+    from totalseg_mcp.engine.ladder import Ladder
 
 SEGMENTING = (0.06, 0.88)  # of the progress: segmenting and measuring
 MEASURING = 0.96  # of a job's part of that, where measuring begins
@@ -53,17 +53,17 @@ class Outcome:
     weight_reads: int
     loads: int
     device: str
+    memory: Memory
     notes: tuple[str, ...] = ()
     engine: str | None = None  # what computed the networks; None where none had to run
     reused_s: float | None = None
     models: tuple[Model, ...] = ()
+    degradations: tuple[str, ...] = ()  # what was done otherwise than asked; in `warnings` too
 
     @property
     def found(self) -> tuple[str, ...]:
         """The structures that are in the label map, in label order."""
-        labels = self.findings.labels
-        there = np.bincount(labels.data.ravel(), minlength=len(labels.names) + 1)
-        return tuple(name for number, name in enumerate(labels.names, 1) if there[number])
+        return self.findings.labels.there
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,8 +94,7 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
     Raises:
         EngineError: as `run`, for any of them; nothing was written for any.
     """
-    began, before = time.perf_counter(), session.stats()
-    ran: list[Network] = []
+    began, before, alone = time.perf_counter(), session.stats(), forget()
     jobs = [job(request) for request in requests]
     first = requests[0]
     with clocked() as seconds, noted() as notes, session.job():
@@ -107,24 +106,28 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
             deliver(order, session)
         with stage("start the device", 0.05, 0.06):
             device, why_not = _device(first.device)
-        done = _worked(jobs, scan, _bench(first, scan, session, device, ran), session)
+        ladder = _ladder(session, device, first.device)
+        forecast = _forecast(scan, session, device, alone)
+        done = _worked(jobs, scan, _bench(first, scan, session, ladder, forecast), session)
         with stage("write", SEGMENTING[1], 1.0):
             files = write_all([_output(j, d.findings) for j, d in zip(jobs, done, strict=True)])
     seconds["total"] = time.perf_counter() - began
-    after = session.stats()
-    degraded = tuple(dict.fromkeys(network.degraded for network in ran))
+    after, memory = session.stats(), forecast.memory()
+    degraded = tuple(text for text in (why_not, *ladder.degradations) if text)
     return tuple(
         Outcome(
             findings=d.findings,
             suits=suit,
             files=written,
-            warnings=_told(scan, (*remark, why_not, *degraded), suit, d),
+            warnings=_told(scan, (*remark, *degraded), suit, d),
             seconds=seconds,
             weight_reads=after.weight_reads - before.weight_reads,
             loads=after.loads - before.loads,
-            device=str(device),
+            device=ladder.devices,
             notes=(*notes, *d.notes),
-            engine=", ".join(dict.fromkeys(network.engine for network in ran)) or None,
+            engine=ladder.engines,
+            degradations=degraded,
+            memory=memory,
             reused_s=d.recalled.seconds if d.recalled else None,
             models=(d.recalled.plan if d.recalled else d.findings.plan).needs,
         )
@@ -171,17 +174,32 @@ def _device(name: str) -> "tuple[torch.device, str | None]":
     return choose_device(name)
 
 
+def _ladder(session: Session, device: "torch.device", asked: str) -> "Ladder":
+    from totalseg_mcp.engine.ladder import ANY_GPU, Ladder
+
+    return Ladder(session, device, cpu_allowed=asked == ANY_GPU)
+
+
+def _forecast(scan: Scan, session: Session, device: "torch.device", alone: bool) -> "Forecast":
+    from totalseg_mcp.engine.forecast import Forecast
+
+    return Forecast(scan.volume.grid, session.store, device.type == "cpu", alone)
+
+
 def _bench(
-    request: Request, scan: Scan, session: Session, device: "torch.device", ran: "list[Network]"
+    request: Request, scan: Scan, session: Session, ladder: "Ladder", forecast: "Forecast"
 ) -> Bench:
-    """What the jobs share; the networks that they use are added to `ran`."""
-    recollection = None
+    """What the jobs share."""
+    recollection, device = None, ladder.device
     if session.results and request.cache:
         with stage("recall", SEGMENTING[0], SEGMENTING[0]):
             image = digest_of(scan.volume)
         engine = _engine(session, device)
         recollection = Recollection(session.results, session.store, image, engine)
-    return Bench(Views(scan.volume), _networks(session, device, ran), session.reach, recollection)
+    views = Views(scan.volume)
+    return Bench(
+        views, ladder.network, session.reach, recollection, lambda: ladder.device == device
+    )
 
 
 def _engine(session: Session, device: "torch.device") -> str:
@@ -189,12 +207,3 @@ def _engine(session: Session, device: "torch.device") -> str:
     if device.type == "cpu" and compiles(session.cpu):
         return named(PACKAGE)
     return f"torch on {device.type}"
-
-
-def _networks(session: Session, device: "torch.device", ran: "list[Network]") -> Networks:
-    def network(model: Model) -> "Network":
-        with stage("load weights", 0.0, 0.0):
-            ran.append(session.network(model, device))
-        return ran[-1]
-
-    return network

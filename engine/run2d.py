@@ -29,6 +29,7 @@ from totalseg_mcp.engine.writing import write_together
 if TYPE_CHECKING:
     import torch
 
+    from totalseg_mcp.engine.ladder import Ladder
     from totalseg_mcp.engine.network2d import Network2D
 
 
@@ -46,6 +47,7 @@ class Outcome2D:
     loads: int
     device: str
     engine: str  # what computed the networks
+    degradations: tuple[str, ...] = ()  # what was done otherwise than asked; in `warnings` too
 
 
 def run_2d(request: Request2D, session: Session) -> Outcome2D:
@@ -69,8 +71,16 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
             device, why_not = _device(request.device)
         with stage("segment", 0.45, 0.85):
             seen = of_volume(given.volume) if isinstance(given, Scan) else of_picture(given.picture)
-            networks = _networks(session, device, ran)
-            layers = segment_2d(seen, chosen.groups, networks, request.threshold, request.mirroring)
+            ladder = _ladder(session, device, request.device)
+            layers = ladder.climbed(
+                lambda: segment_2d(
+                    seen,
+                    chosen.groups,
+                    _networks(ladder, ran),
+                    request.threshold,
+                    request.mirroring,
+                )
+            )
         with stage("measure", 0.85, 0.88):
             picture = seen(next(iter(ran.values())).channels)
             findings = _findings(request, chosen, layers, picture, ran)
@@ -80,8 +90,14 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
             writers = {name: product.write for name, product in asked_2d(request).items()}
             files = write_together(writers, findings, request.folder)
     seconds["total"] = time.perf_counter() - began
-    degraded = dict.fromkeys(one.network.degraded for one in ran.values())
-    told = (*given.notes, why_not, remark, *degraded, *_of_flat(given), beside(leftovers))
+    degraded = tuple(
+        dict.fromkeys(
+            text
+            for text in (why_not, *(one.network.degraded for one in ran.values()), *ladder.steps)
+            if text
+        )
+    )
+    told = (*given.notes, remark, *degraded, *_of_flat(given), beside(leftovers))
     after = session.stats()
     return Outcome2D(
         findings=findings,
@@ -92,8 +108,9 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
         seconds=seconds,
         weight_reads=after.weight_reads - before.weight_reads,
         loads=after.loads - before.loads,
-        device=str(device),
+        device=str(ladder.device),
         engine=", ".join(dict.fromkeys(one.network.engine for one in ran.values())),
+        degradations=degraded,
     )
 
 
@@ -135,12 +152,17 @@ def _device(name: str) -> "tuple[torch.device, str | None]":
     return choose_device(name)
 
 
-def _networks(session: Session, device: "torch.device", ran: "dict[str, Network2D]") -> Networks2D:
+def _ladder(session: Session, device: "torch.device", asked: str) -> "Ladder":
+    from totalseg_mcp.engine.ladder import ANY_GPU, Ladder
+
+    return Ladder(session, device, cpu_allowed=asked == ANY_GPU)
+
+
+def _networks(ladder: "Ladder", ran: "dict[str, Network2D]") -> Networks2D:
     """The session's networks; those that are asked for are added to `ran`, by their group."""
 
     def network(group: Group) -> "Network2D":
-        with stage("load weights", 0.0, 0.0):
-            ran[group.name] = session.network_2d(group, device)
+        ran[group.name] = ladder.loaded_2d(group)
         return ran[group.name]
 
     return network

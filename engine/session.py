@@ -133,6 +133,10 @@ class Session:
             self._shelves[device] = Shelf(room_on(device, self.budget))
         return self._shelves[device].take(key, load)
 
+    def put_out(self, device: "torch.device") -> int:
+        """Put out all networks on `device`, and say how many they were."""
+        return self._shelves[device].clear() if device in self._shelves else 0
+
     def ways(self, store: Store | Store2D) -> "Ways":
         """How networks of `store` are made here: what reads their weights, what computes them."""
         from totalseg_mcp.engine.loading import Ways, read_weights

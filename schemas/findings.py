@@ -101,6 +101,18 @@ class DeviceUsed(BaseModel):
     ] = None
 
 
+class MemoryUsed(BaseModel):
+    """Main memory, in bytes, for the whole of the process."""
+
+    needed: Annotated[int, Field(description="Estimated before the work, from plan and image.")]
+    available: Annotated[
+        int, Field(description="What the process had, and what was free for it, at that moment.")
+    ]
+    peak: Annotated[
+        int | None, Field(description="The most that it had; null where the system does not tell.")
+    ]
+
+
 class Timings(BaseModel):
     """Seconds, and what they were spent on."""
 

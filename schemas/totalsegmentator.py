@@ -8,6 +8,7 @@ from totalseg_mcp.schemas.fields import Device, Formats, License, Names, SmallBl
 from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
+    MemoryUsed,
     ModelUsed,
     RadiomicsError,
     RadiomicsFeatures,
@@ -244,6 +245,13 @@ class TotalSegmentatorResult(Result):
         list[ModelUsed], Field(description="The models that made the labels, and their files.")
     ]
     device: Annotated[DeviceUsed, Field(description="The device asked for and the one used.")]
+    degradations: Annotated[
+        list[str],
+        Field(description="What was not run as asked, such as on another device; in warnings too."),
+    ]
+    memory: Annotated[
+        MemoryUsed, Field(description="Bytes of memory: foretold, available, and used at most.")
+    ]
     timings: Annotated[Timings, Field(description="Seconds by stage, and weight reads.")]
     grid: Annotated[ImageGrid, Field(description="The voxel grid of the masks.")]
     nora_tag: Annotated[str | None, Field(description="As given; nothing was done with it.")]

@@ -132,4 +132,8 @@ class Ts2dResult(Result):
     groups: Annotated[list[GroupUsed], Field(description="The networks that ran, and their files.")]
     image: Annotated[ImageSeen, Field(description="What was given, and the pixels it became.")]
     device: Annotated[DeviceUsed, Field(description="The device asked for and the one used.")]
+    degradations: Annotated[
+        list[str],
+        Field(description="What was not run as asked, such as on another device; in warnings too."),
+    ]
     timings: Annotated[Timings, Field(description="Seconds by stage, and weight reads.")]

@@ -22,6 +22,7 @@ from totalseg_mcp.engine.volume import Grid
 from totalseg_mcp.schemas.findings import (
     DeviceUsed,
     ImageGrid,
+    MemoryUsed,
     ModelUsed,
     StructureStatistics,
     TaskInfo,
@@ -143,6 +144,8 @@ def _result(
             for model in dict.fromkeys(outcome.models)
         ],
         device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
+        degradations=list(outcome.degradations),
+        memory=MemoryUsed(**asdict(outcome.memory)),
         timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads, outcome.reused_s),
         grid=_grid(outcome.findings.labels.grid),
         nora_tag=arguments.nora_tag,

@@ -82,6 +82,7 @@ def _result(request: Request2D, outcome: Outcome2D, session: Session) -> Ts2dRes
         ],
         image=_image(outcome),
         device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
+        degradations=list(outcome.degradations),
         timings=timings(outcome.seconds, outcome.weight_reads, outcome.loads),
     )
 

@@ -1,0 +1,250 @@
+"""The window that slides over an image, and the sums of the tiles that it leaves behind.
+
+Tiles come in nnU-Net's order, from the first plane to the last, and are summed in half precision in
+that order: the last bit decides labels where two classes tie, so both are part of the result. A
+plane is finished once the window has passed it. Only the planes of one tile are therefore kept, not
+those of the image: of a CT of 512 x 512 x 1000 voxels at 1.5 mm, 24 classes have 2 GB, and the
+planes of a tile a fifth of that.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import groupby, pairwise, product
+from typing import Any, NamedTuple
+
+import torch
+from acvl_utils.cropping_and_padding.padding import pad_nd_image
+from nnunetv2.inference.sliding_window_prediction import (
+    compute_gaussian,
+    compute_steps_for_sliding_window,
+)
+
+from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.watch import track
+
+GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
+AT_ONCE = 8  # finished planes that are handed on together
+
+Fold = Any  # a torch module, or what another engine has in its place
+Tile = tuple[slice, ...]
+# Outputs [class, plane, y, x] in planes that follow each other, and which planes of the image.
+Finished = tuple[slice, torch.Tensor]
+
+
+def all_at_once(fold: Fold, tile: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The outputs of a torch module for `tile`."""
+    yield fold(tile)[0]
+
+
+def nothing(fold: Fold) -> None:
+    """What a torch module gives back when it rests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How folds are asked.
+
+    `outputs` takes a fold and a tile [1, channel, ...] to its outputs [class, plane, ...], some
+    planes after others; they may be overwritten. `rest` is told when a fold has to wait.
+    """
+
+    outputs: Callable[[Fold, torch.Tensor], Iterator[torch.Tensor]] = all_at_once
+    rest: Callable[[Fold], None] = nothing
+
+
+TORCH = Way()
+
+
+class Window(NamedTuple):
+    """Tiles of the size `patch` that overlap by 1 - `step` of it."""
+
+    patch: tuple[int, ...]
+    step: float
+
+    def rows(self, shape: tuple[int, ...]) -> list[list[Tile]]:
+        """Where the tiles lie in an image of `shape`, x fastest; those with the same planes."""
+        starts = compute_steps_for_sliding_window(shape, self.patch, self.step)
+        tiles = [
+            tuple(slice(start, start + size) for start, size in zip(at, self.patch, strict=True))
+            for at in product(*starts)
+        ]
+        return [list(row) for _, row in groupby(tiles, key=lambda tile: tile[0].start)]
+
+
+class Step(NamedTuple):
+    """A fold looks at a tile; after that all planes before `final` are finished.
+
+    `last` says that another fold comes next, or none.
+    """
+
+    fold: int
+    tile: Tile
+    final: int
+    last: bool
+
+
+def steps(rows: list[list[Tile]], folds: int, planes: int) -> list[Step]:
+    """The way of `folds` over an image of so many `planes`: row by row, one fold after another."""
+    firsts = [*(row[0][0].start for row in rows), planes]
+    way = []
+    for row, (first, following) in zip(rows, pairwise(firsts), strict=True):
+        for fold in range(folds):
+            final = following if fold == folds - 1 else first
+            way += [Step(fold, tile, first, False) for tile in row[:-1]]
+            way.append(Step(fold, row[-1], final, folds > 1))
+    return way
+
+
+@dataclass(slots=True, eq=False)
+class Belt:
+    """The sums of a fold's outputs in the planes that the window is on, which go round in it."""
+
+    total: torch.Tensor  # [class, plane, y, x]
+    weights: torch.Tensor  # [plane, y, x]
+
+    @classmethod
+    def under(cls, outputs: torch.Tensor, planes: int, across: tuple[int, ...]) -> "Belt":
+        """An empty one, of half precision, for outputs like these."""
+        total = outputs.new_zeros((len(outputs), planes, *across), dtype=torch.half)
+        return cls(total, outputs.new_zeros((planes, *across), dtype=torch.half))
+
+    def add(self, outputs: torch.Tensor, weight: torch.Tensor, at: Tile) -> None:
+        """Outputs that have been weighted by `weight`, `at` their place in the image."""
+        done = 0
+        for place in self._round(at[0]):
+            now = slice(done, done + place.stop - place.start)
+            there = self.total[(slice(None), place, *at[1:])]
+            there.copy_(outputs[:, now].add_(there))  # rounded once
+            self.weights[(place, *at[1:])] += weight[now]
+            done = now.stop
+
+    def take(self, planes: slice) -> torch.Tensor:
+        """The weighted mean in `planes`, which do not go round; they may be overwritten."""
+        first = planes.start % self.total.shape[1]
+        here = slice(first, first + planes.stop - planes.start)
+        mean = finite(self.total[:, here].div_(self.weights[here])).clone()
+        self.total[:, here] = 0
+        self.weights[here] = 0
+        return mean
+
+    def pieces(self, planes: slice) -> Iterator[slice]:
+        """`planes` in parts that `take` takes."""
+        first = planes.start
+        for place in self._round(planes):
+            for start in range(place.start, place.stop, AT_ONCE):
+                count = min(AT_ONCE, place.stop - start)
+                yield slice(first, first + count)
+                first += count
+
+    def _round(self, planes: slice) -> list[slice]:
+        """Where `planes` of the image are: in one part, or where they go round in two."""
+        around = self.total.shape[1]
+        start = planes.start % around
+        stop = start + planes.stop - planes.start
+        if stop <= around:
+            return [slice(start, stop)]
+        return [slice(start, around), slice(0, stop - around)]
+
+
+@dataclass(frozen=True, slots=True)
+class Slider:
+    """Takes folds over images on `device`; with `host`, what is not a tile stays in main memory."""
+
+    window: Window
+    device: torch.device
+    way: Way = TORCH
+    host: bool = False
+
+    @torch.inference_mode()
+    def __call__(self, folds: tuple[Fold, ...], data: torch.Tensor) -> Iterator[Finished]:
+        """The mean of the outputs of `folds` over `data` [channel, (z,) y, x], half precision.
+
+        In parts [class, plane, (y,) x] on the CPU, that follow each other from the first plane to
+        the last. Raises NotReadyError where an output is not finite.
+        """
+        patch = self.window.patch
+        padded, inner = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
+        padded = padded if self.host else padded.to(self.device)
+        shape = tuple(padded.shape[1:])
+        belts: dict[int, Belt] = {}
+        done = 0
+        try:
+            for step in track(steps(self.window.rows(shape), len(folds), shape[0]), "tile"):
+                fold = folds[step.fold]
+                for outputs, weight, at in self._outputs(fold, padded, step.tile):
+                    if step.fold not in belts:
+                        belts[step.fold] = Belt.under(outputs, patch[0], shape[1:])
+                    belts[step.fold].add(outputs, weight, at)
+                settle(self.device)
+                if step.last:
+                    self.way.rest(fold)
+                for planes in belts[0].pieces(slice(done, step.final)):
+                    yield from inside(planes, mean(list(belts.values()), planes), inner[1:])
+                done = step.final
+        finally:
+            for fold in folds:
+                self.way.rest(fold)
+
+    def _outputs(
+        self, fold: Fold, padded: torch.Tensor, tile: Tile
+    ) -> Iterator[tuple[torch.Tensor, torch.Tensor, Tile]]:
+        """Weighted outputs, their weights, and where they are in the image."""
+        weight = gaussian(self.window.patch, self.device)
+        image = padded[(slice(None), *tile)][None].to(self.device).contiguous()
+        first = tile[0].start
+        with autocast(self.device):
+            for outputs in self.way.outputs(fold, image):
+                last = first + outputs.shape[1]
+                here = weight[first - tile[0].start : last - tile[0].start]
+                outputs *= here
+                at = (slice(first, last), *tile[1:])
+                yield (outputs.cpu(), here.cpu(), at) if self.host else (outputs, here, at)
+                first = last
+
+
+def gaussian(patch: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    """How much each voxel of a tile counts, as nnU-Net has it; half precision."""
+    weight: torch.Tensor = compute_gaussian(
+        patch, sigma_scale=1 / 8, value_scaling_factor=GAUSSIAN_PEAK, device=device
+    )
+    return weight
+
+
+def mean(belts: list[Belt], planes: slice) -> torch.Tensor:
+    """The mean of what `belts` have in `planes`, summed in their order."""
+    first, *others = (belt.take(planes) for belt in belts)
+    for other in others:
+        first += other
+    return first.div_(len(belts)) if others else first
+
+
+def inside(planes: slice, outputs: torch.Tensor, inner: list[slice]) -> Iterator[Finished]:
+    """What of `outputs` [class, plane, ...] is not padding, on the CPU; nothing if all is."""
+    image, *across = inner
+    start, stop = max(planes.start, image.start), min(planes.stop, image.stop)
+    if start < stop:
+        kept = slice(start - planes.start, stop - planes.start)
+        there = slice(start - image.start, stop - image.start)
+        yield there, outputs[(slice(None), kept, *across)].cpu()
+
+
+def finite(outputs: torch.Tensor) -> torch.Tensor:
+    """`outputs`; raises NotReadyError where they are infinite or no numbers."""
+    if not torch.isfinite(outputs).all():
+        raise NotReadyError(
+            "The network's output is not finite: it overflowed half precision, or the weights are "
+            "damaged. Fetch the published weights again."
+        )
+    return outputs
+
+
+def settle(device: torch.device) -> None:
+    """Wait for the device, so that progress is what was done and not what was queued."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Mixed precision on CUDA, as nnU-Net has it; plain float32 elsewhere."""
+    return torch.autocast("cuda") if device.type == "cuda" else nullcontext()
