@@ -214,7 +214,7 @@ def test_a_network_that_torch_had_to_run_is_a_warning(call, session, monkeypatch
         raise UncompiledError("no such operation")
 
     monkeypatch.setattr(loading, "compiles", lambda _: True)
-    monkeypatch.setattr(loading, "compiled_folds", refuse)
+    monkeypatch.setattr(loading, "compiled_fold", refuse)
     result = run(call(), session)
     assert result.device.engine.startswith("torch")
     assert any("no such operation" in warning for warning in result.warnings)
