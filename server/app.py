@@ -30,9 +30,10 @@ from totalseg_mcp.tools.tool import Tool
 Context = ServerRequestContext[Any]
 
 INSTRUCTIONS = (
-    "Finds anatomical structures in CT and MR images and measures them. Paths are paths on "
-    "this server's machine. A call takes from seconds to minutes and reports its progress; "
-    "calls run one after the other. Results are for research, not for diagnosis."
+    "Finds anatomical structures in CT and MR images and measures them. Ask ts2d_segment first "
+    "what is in a CT: it answers within seconds and suggests calls of totalsegmentator, which "
+    "take up to minutes and report their progress; calls run one after the other. Paths are "
+    "paths on this server's machine. Results are for research, not for diagnosis."
 )
 
 

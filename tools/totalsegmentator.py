@@ -139,10 +139,7 @@ def _result(
         warnings=warnings,
         weights="demonstration" if session.store.demonstration else "installed",
         reused=outcome.reused_s is not None,
-        models=[
-            ModelUsed(dataset=model.dataset, folder=str(session.store.find(model)))
-            for model in dict.fromkeys(outcome.models)
-        ],
+        models=_models(outcome, session),
         device=DeviceUsed(asked=request.device, used=outcome.device, engine=outcome.engine),
         degradations=list(outcome.degradations),
         memory=MemoryUsed(**asdict(outcome.memory)),
@@ -150,6 +147,13 @@ def _result(
         grid=_grid(outcome.findings.labels.grid),
         nora_tag=arguments.nora_tag,
     )
+
+
+def _models(outcome: Outcome, session: Session) -> list[ModelUsed]:
+    return [
+        ModelUsed(dataset=model.dataset, folder=str(session.store.find(model)))
+        for model in dict.fromkeys(outcome.models)
+    ]
 
 
 def _statistics(
