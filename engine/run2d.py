@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from totalseg_mcp.engine.products2d import Findings2D, asked_2d, file_names_2d
 from totalseg_mcp.engine.regions import body_regions
 from totalseg_mcp.engine.request2d import Plan2D, Request2D, plan_2d
 from totalseg_mcp.engine.scan import Scan
-from totalseg_mcp.engine.segment2d import Networks2D, of_picture, of_volume, segment_2d
+from totalseg_mcp.engine.segment2d import Networks2D, Seen, of_picture, of_volume, segment_2d
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.suggestions import suggestions
 from totalseg_mcp.engine.suitability import suitability_2d
@@ -72,39 +73,24 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
         with stage("segment", 0.45, 0.85):
             seen = of_volume(given.volume) if isinstance(given, Scan) else of_picture(given.picture)
             ladder = _ladder(session, device, request.device)
-            layers = ladder.climbed(
-                lambda: segment_2d(
-                    seen,
-                    chosen.groups,
-                    _networks(ladder, ran),
-                    request.threshold,
-                    request.mirroring,
-                )
-            )
+            layers = ladder.climbed(partial(_layers, request, chosen, seen, _networks(ladder, ran)))
         with stage("measure", 0.85, 0.88):
             picture = seen(next(iter(ran.values())).channels)
             findings = _findings(request, chosen, layers, picture, ran)
-            if isinstance(given, Flat):
-                findings = of_flat(findings, given)
+            findings = of_flat(findings, given) if isinstance(given, Flat) else findings
         with stage("write", 0.88, 1.0):
             writers = {name: product.write for name, product in asked_2d(request).items()}
             files = write_together(writers, findings, request.folder)
     seconds["total"] = time.perf_counter() - began
-    degraded = tuple(
-        dict.fromkeys(
-            text
-            for text in (why_not, *(one.network.degraded for one in ran.values()), *ladder.steps)
-            if text
-        )
-    )
-    told = (*given.notes, remark, *degraded, *_of_flat(given), beside(leftovers))
+    degraded = _told(why_not, *(one.network.degraded for one in ran.values()), *ladder.steps)
+    told = _told(*given.notes, remark, *degraded, *_of_flat(given), beside(leftovers))
     after = session.stats()
     return Outcome2D(
         findings=findings,
         plan=chosen,
         given=given,
         files=files,
-        warnings=tuple(warning for warning in told if warning),
+        warnings=told,
         seconds=seconds,
         weight_reads=after.weight_reads - before.weight_reads,
         loads=after.loads - before.loads,
@@ -112,6 +98,15 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
         engine=", ".join(dict.fromkeys(one.network.engine for one in ran.values())),
         degradations=degraded,
     )
+
+
+def _told(*texts: str | None) -> tuple[str, ...]:
+    """What there is to tell, each once."""
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _layers(request: Request2D, chosen: Plan2D, seen: Seen, networks: Networks2D) -> Layers:
+    return segment_2d(seen, chosen.groups, networks, request.threshold, request.mirroring)
 
 
 def _suits(given: Scan | Flat, request: Request2D, chosen: Plan2D) -> str | None:
