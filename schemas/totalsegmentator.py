@@ -53,8 +53,7 @@ class Arguments(BaseModel):
         ),
     ]
     multilabel: Annotated[
-        bool,
-        Field(description="Save one image with a number per structure, not a mask per structure."),
+        bool, Field(description="Save one image with numbers, not a mask per structure.")
     ] = False
     preview: Annotated[bool, Field(description="Make a PNG preview of the segmentation.")] = False
     skip_saving: Annotated[
@@ -104,8 +103,7 @@ class Arguments(BaseModel):
         bool, Field(description="Measure volume (mm³) and mean intensity of each structure.")
     ] = False
     radiomics: Annotated[
-        bool,
-        Field(description="Radiomics features of each structure (needs pyradiomics installed)."),
+        bool, Field(description="Radiomics features of each structure (needs pyradiomics).")
     ] = False
     radiomics_parameters: Annotated[
         str | None,
@@ -115,8 +113,7 @@ class Arguments(BaseModel):
         ),
     ] = None
     stats_include_incomplete: Annotated[
-        bool,
-        Field(description="Measure also structures that the image's border cuts off (marked)."),
+        bool, Field(description="Measure also structures that the border cuts off (marked).")
     ] = False
     crop_path: Annotated[
         str | None,
@@ -140,7 +137,6 @@ class Arguments(BaseModel):
     force: Annotated[
         bool, Field(description="Segment although the image is not of the task's modality.")
     ] = False
-
     robust_crop: Annotated[
         bool, Field(description="Find a task's region with the 3 mm model, not the 6 mm one.")
     ] = False
@@ -148,8 +144,7 @@ class Arguments(BaseModel):
         int, Field(ge=0, le=5, description="Spline order for resampling the scan; 3 is smoother.")
     ] = 1
     higher_order_resampling: Annotated[
-        bool,
-        Field(description="Interpolate the network's outputs to the scan's grid: smooth borders."),
+        bool, Field(description="Interpolate the network's outputs to the scan's grid: smooth.")
     ] = False
     higher_order_resampling_LEGACY: Annotated[  # noqa: N815 (TotalSegmentator's name)
         bool, Field(description="Interpolate each mask to the scan's grid: smoother borders.")
@@ -238,12 +233,9 @@ class TotalSegmentatorResult(Result):
         Field(description="'demonstration': trained on synthetic phantoms, not for real use."),
     ]
     reused: Annotated[
-        bool,
-        Field(description="True: labels of an earlier call on the same image; no model ran."),
+        bool, Field(description="True: labels of an earlier call on this image; no model ran.")
     ] = False
-    models: Annotated[
-        list[ModelUsed], Field(description="The models that made the labels, and their files.")
-    ]
+    models: Annotated[list[ModelUsed], Field(description="Models that made the labels.")]
     device: Annotated[DeviceUsed, Field(description="The device asked for and the one used.")]
     degradations: Annotated[
         list[str],
