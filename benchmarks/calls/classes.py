@@ -1,4 +1,4 @@
-"""How our stages grow with the number of structures: a network, statistics and masks of 1 to 117."""
+"""How our stages grow with the number of structures: network, statistics, masks of 1 to 117."""
 
 import tempfile
 import time

@@ -26,7 +26,7 @@ class Trial:
     """One process of a program: its calls in order, and the most memory that it took.
 
     `listed` are the seconds to the list of tools, for servers; `load` the machine's average over
-    the minute before, at the start and at the end.
+    the minute before, at the start and at the end; `written` the bytes of all files of a call.
     """
 
     case: str
@@ -35,6 +35,7 @@ class Trial:
     size: Size
     load: tuple[float, float]
     listed: float | None = None
+    written: int = 0
 
 
 @dataclass(frozen=True)

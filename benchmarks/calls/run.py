@@ -1,13 +1,14 @@
 """Timing whole calls: `make bench` (this program alone) and `make bench-peers` (beside the others).
 
-Every trial is a process of its own; the programs of a case take turns, and who was first is last in
-the next round. The first round compares all results with ours: where they differ there is no figure.
+Every trial is a process of its own; the programs of a case take turns, and who was first is last
+in the next round. The first round compares all results with ours: no figure where they differ.
 What was measured goes to `--measured`, after every case, and from there to the pages.
 """
 
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -28,9 +29,10 @@ from benchmarks.machine import description, wait_for_quiet
 from benchmarks.race import Side
 from benchmarks.report import listed
 from benchmarks.run import HERE, versions
+from totalseg_mcp.engine.threads import processors
 
 MEASURED = HERE / "measured.json"
-THREADS = os.environ.get("OMP_NUM_THREADS", "2")
+THREADS = os.environ.get("OMP_NUM_THREADS", str(processors()))
 CLASSES = "classes"
 
 
@@ -74,7 +76,7 @@ def prepared(asked: argparse.Namespace, work: Path) -> Track:
         inputs=work / "inputs",
         networks=work / "networks",
         home=work / "home",
-        peer=(asked.reference or environment(work / "environment")) if asked.peers else None,
+        peer=(asked.reference or peer(work)) if asked.peers else None,
         threads=THREADS,
         wait=partial(wait_for_quiet, asked.most_load),
     )
@@ -84,6 +86,14 @@ def prepared(asked: argparse.Namespace, work: Path) -> Track:
     make_scans(track.inputs)
     make_networks(track.networks)
     return track
+
+
+def peer(work: Path) -> Path:
+    """The interpreter of an environment with TotalSegmentator, its MCP server and its preview."""
+    python = environment(work / "environment")
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--requirement"]
+    subprocess.run([*pip, str(HERE / "requirements.txt")], check=True)
+    return python
 
 
 def about(track: Track, work: Path) -> dict[str, str]:

@@ -68,8 +68,15 @@ def _trial(name: str, program: str, case: Case, track: Track, out: Path) -> Tria
     track.wait()
     before = load()
     answers = PROGRAMS[program].run(case, track.place(case, out))
-    size = size_in(out / SIZE)
-    return Trial(name, program, answers.calls, size, (before, load()), answers.listed)
+    return Trial(
+        case=name,
+        program=program,
+        calls=answers.calls,
+        size=size_in(out / SIZE),
+        load=(before, load()),
+        listed=answers.listed,
+        written=sum(file.stat().st_size for file in (out / RESULT).rglob("*")),
+    )
 
 
 def _compare(case: Case, programs: list[str], folder: Path) -> None:

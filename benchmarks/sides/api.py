@@ -1,7 +1,7 @@
 """TotalSegmentator's Python interface, called again and again: runs in its environment.
 
-`api.py SCAN OUT CALLS.json '{"calls": 3, "began": …, "options": {…}}'`; `began` is the clock when the
-process was started, from which the first call counts.
+`api.py SCAN OUT CALLS.json '{"calls": 3, "began": …, "options": {…}}'`; `began` is the clock when
+the process was started, from which the first call counts.
 """
 
 import json

@@ -55,8 +55,10 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         self._process.wait(30)
+        self._process.stdout.close()
 
     def tools(self) -> list[str]:
         """The names of its tools."""
