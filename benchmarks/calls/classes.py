@@ -73,7 +73,7 @@ def seconds(count: int, matter: Matter, folder: Path) -> dict[str, float]:
     some = folded(matter.labels, count)
     took: dict[str, float] = {}
     with _timed(took, "network"):
-        network(matter.image, 0.5)
+        network(matter.image, task_named("total").tile_step)
     with _timed(took, "statistics"):
         statistics(some, matter.scan.volume, False)
     with _timed(took, "masks"):

@@ -9,7 +9,7 @@ from benchmarks.calls.measured import Measured, load
 from benchmarks.calls.page import MEASURED
 from benchmarks.calls.programs import OURS
 from benchmarks.calls.ratios import STAGES, by_stage, middle, wall
-from benchmarks.calls.scans import EXTENTS
+from benchmarks.calls.scans import EXTENTS, Extent
 from benchmarks.calls.tables import table
 from benchmarks.inputs_2d import VOLUME_PATCH
 from benchmarks.run import HERE
@@ -30,15 +30,15 @@ PUBLISHED_S = {280: (77, 34), 458: (169, 53), 824: (212, 83)}
 BEFORE, AFTER = ("read", "resample"), ("restore", "measure", "write")
 
 
-def tile_count(shape: Sequence[int], spacing_mm: Sequence[float], dataset: int) -> int:
-    """The tiles of model `dataset` over a scan; steps of half a tile, as nnU-Net takes them."""
+def tile_count(extent: Extent, dataset: int, step: float) -> int:
+    """The tiles of model `dataset` over a scan, where each moves on by `step` of its size."""
     model = MODELS[dataset]
     assert model.spacing_mm
     patch = list(VOLUME_PATCH if model.spacing_mm == (3.0, 3.0, 3.0) else ASSUMED_PATCH)
-    edges = zip(shape, spacing_mm, model.spacing_mm, strict=True)
-    image = [round(n * mm / step) for n, mm, step in edges][::-1]  # nnU-Net's z, y, x
+    edges = zip(extent.shape, extent.spacing_mm, model.spacing_mm, strict=True)
+    image = [round(n * mm / grid) for n, mm, grid in edges][::-1]  # nnU-Net's z, y, x
     padded = tuple(max(n, most) for n, most in zip(image, patch, strict=True))
-    return len(tiles(padded, patch, 0.5))
+    return len(tiles(padded, patch, step))
 
 
 def task_tiles(task: str, resolution: Resolution) -> int | None:
@@ -46,11 +46,10 @@ def task_tiles(task: str, resolution: Resolution) -> int | None:
 
     That is where the model's grid is not public, or only a region is looked at.
     """
-    chosen = [MODELS[dataset] for dataset in TASKS[task].models[resolution]]
-    if TASKS[task].crop or any(model.spacing_mm is None for model in chosen):
+    chosen, step = TASKS[task].models[resolution], TASKS[task].tile_step
+    if TASKS[task].crop or any(MODELS[dataset].spacing_mm is None for dataset in chosen):
         return None
-    large = EXTENTS["large"]
-    return sum(tile_count(large.shape, large.spacing_mm, model.dataset) for model in chosen)
+    return sum(tile_count(EXTENTS["large"], dataset, step) for dataset in chosen)
 
 
 def page(measured: Measured, template: str) -> str:

@@ -29,10 +29,9 @@ from benchmarks.machine import description, wait_for_quiet
 from benchmarks.race import Side
 from benchmarks.report import listed
 from benchmarks.run import HERE, versions
-from totalseg_mcp.engine.threads import processors
 
 MEASURED = HERE / "measured.json"
-THREADS = os.environ.get("OMP_NUM_THREADS", str(processors()))
+THREADS = str(os.cpu_count())  # as TotalSegmentator sets them, whatever OMP_NUM_THREADS says
 CLASSES = "classes"
 
 

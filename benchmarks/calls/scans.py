@@ -30,7 +30,7 @@ class Extent:
 
 
 # On the model's grid of 3 mm: 122 x 101 x 112 voxels, which is one tile of the network;
-# 137 x 137 x 108, which are four; 137 x 137 x 250, which are sixteen.
+# 137 x 137 x 108, which are four; 137 x 137 x 250, which are twelve.
 EXTENTS: Mapping[str, Extent] = {
     "small": Extent((122, 101, 112), (3.0, 3.0, 3.0)),
     "medium": Extent((256, 256, 130), (1.6, 1.6, 2.5)),

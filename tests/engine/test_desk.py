@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from totalseg_mcp.engine.desk import Desk, DeskStats, Ticket
 from totalseg_mcp.engine.errors import BadRequestError, CancelledJobError, EngineError
 from totalseg_mcp.engine.local_desk import LocalDesk
+from totalseg_mcp.engine.request import Request
+from totalseg_mcp.engine.run import run
+from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.watch import stage, track
 
 PATIENCE_S = 20.0
@@ -192,12 +196,6 @@ def test_a_desk_that_closes_cancels_its_jobs_and_takes_no_more(open_desk, gate):
 
 def test_segmenting_is_work_for_a_desk(open_desk, tmp_path: Path):
     """A request that cannot be met comes back with the engine's own words."""
-    from functools import partial
-
-    from totalseg_mcp.engine.request import Request
-    from totalseg_mcp.engine.run import run
-    from totalseg_mcp.engine.session import Session
-
     with open_desk(partial(run, session=Session()), 8) as desk:
         ticket = desk.submit(Request(tmp_path / "nowhere.nii.gz", tmp_path / "out"))
         with pytest.raises(EngineError, match="nowhere"):
