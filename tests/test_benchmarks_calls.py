@@ -13,12 +13,13 @@ from parity.record import CONFIGURATION
 from benchmarks.agreement import DisagreementError
 from benchmarks.calls.alike import compared, like_masks
 from benchmarks.calls.cases import CASES, LONG, chosen
+from benchmarks.calls.cohort import PAGE as SCALE_PAGE
 from benchmarks.calls.cohort import TEMPLATE as SCALE
 from benchmarks.calls.cohort import hourly, task_tiles, tile_count
 from benchmarks.calls.cohort import page as scale_page
 from benchmarks.calls.measured import Call, Measured, Slope, Trial, load
 from benchmarks.calls.networks import TINY, make_network
-from benchmarks.calls.page import TEMPLATE, page
+from benchmarks.calls.page import MEASURED, PAGE, TEMPLATE, page
 from benchmarks.calls.plot import draw
 from benchmarks.calls.programs import API, CLI, OPENVINO, OURS, PROGRAMS, THEIR_SERVER
 from benchmarks.calls.ratios import OTHER, by_stage, cpu, memory, ratio, wall
@@ -26,6 +27,7 @@ from benchmarks.calls.scans import EXTENTS
 from benchmarks.calls.tables import times
 from benchmarks.calls.targets import TARGETS, ratio_in
 from benchmarks.calls.trials import Track, trials
+from benchmarks.run import RESULTS
 from benchmarks.sides.processes import Size
 from totalseg_mcp.engine.loading import load as load_network
 from totalseg_mcp.engine.tasks import MODELS, TASKS, task_named
@@ -110,12 +112,21 @@ def test_the_page_says_what_was_reached_what_was_missed_and_what_nobody_measured
         TEMPLATE.read_text("utf-8"),
     )
     rows = {line.split(" | ")[0][2:]: line for line in text.splitlines() if line.startswith("| ")}
-    assert "| 10.0 (6.8 to 18.0) | – | **missed** |" in rows[TARGETS[3].what]
-    assert "| 0.5 (0.4 to 0.8): **the other is faster** | – | **missed** |" in rows[TARGETS[5].what]
+    assert "| 10.0 (6.8 to 18.0) | – | 10.0 (6.8 to 18.0) | **missed** |" in rows[TARGETS[3].what]
+    assert "| 0.5 (0.4 to 0.8): **we lose** | – |" in rows[TARGETS[5].what]
     assert rows[TARGETS[0].what].endswith("| not measured |")
-    assert "| 4.0, in results.md | – | **missed** |" in rows["Volume and mean of 117 structures"]
-    assert rows["start of our process to `tools/list`"].endswith("1.5 to 1.5 s |  | met |")
+    assert "| 4.0, in results.md |  |  | **missed** |" in rows["Volume and mean of 117 structures"]
+    assert rows["start of our process to `tools/list`"].endswith("1.5 to 1.5 s |  |  | met |")
     assert rows["masks"].endswith("| 0.99 + 10.0 ms a structure |")
+
+
+def test_the_pages_are_made_from_what_was_measured_and_from_nothing_else():
+    known = load(MEASURED)
+    written = PAGE.read_text("utf-8"), SCALE_PAGE.read_text("utf-8")
+    assert written == (
+        page(known, RESULTS.read_text("utf-8"), TEMPLATE.read_text("utf-8")),
+        scale_page(known, SCALE.read_text("utf-8")),
+    ), "run: PYTHONPATH=tests python -m benchmarks.calls.page, and benchmarks.calls.cohort"
 
 
 def test_ratios_are_read_from_the_rows_of_the_other_page():

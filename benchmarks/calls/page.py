@@ -18,6 +18,7 @@ PLOT = "performance.png"
 
 def page(measured: Measured, results: str, template: str) -> str:
     """The page; `results` is results.md, for the targets that are measured there."""
+    shown = (tables.case(name, case, measured) for name, case in CASES.items())
     loads = [load for trial in measured.trials for load in trial.load]
     return template.format(
         **{"reference": tables.ABSENT, **measured.about},
@@ -25,7 +26,7 @@ def page(measured: Measured, results: str, template: str) -> str:
         most=max(loads),
         plot=PLOT,
         targets="\n".join(tables.targets(measured, results)),
-        cases="\n".join(tables.case(name, case, measured) for name, case in CASES.items()),
+        cases="\n".join(filter(None, shown)),
         stages="\n".join(tables.stages(measured)),
         slopes="\n".join([*tables.sizes(measured), "", *tables.classes(measured)]),
         missing="\n".join(tables.missing(measured)),

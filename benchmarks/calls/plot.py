@@ -13,6 +13,7 @@ from benchmarks.calls.programs import API, CLI, OPENVINO, OURS, THEIR_SERVER
 from benchmarks.calls.ratios import OTHER, STAGES, Ratio, by_stage, ratio
 from benchmarks.calls.targets import SECOND, TARGETS
 
+TICKS = (1, 2, 3, 5, 10, 20, 50)
 COLOURS = {CLI: "#1b6ca8", API: "#2a9d5c", THEIR_SERVER: "#b5541c"}
 STAGE_COLOURS = (
     "#9ecae1",
@@ -53,6 +54,8 @@ def _ratios(axes: Axes, measured: Measured, names: Sequence[str]) -> None:
         fontsize=8,
     )
     axes.set_xscale("log")
+    axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
+    axes.set_xticks([], minor=True)
     axes.axvline(1, color="grey", linewidth=0.8)
     axes.invert_yaxis()
     axes.set_xlabel("times longer than our second call (| aimed at; ring: ours by OpenVINO)")
