@@ -156,9 +156,9 @@ def test_tiles_of_a_task_are_those_of_all_its_models():
 
 def test_the_page_about_scale_is_worked_out_from_the_stages(measured):
     text = scale_page(measured, SCALE.read_text("utf-8"))
-    # Around the network: 3.0 s a call less 0.75 s, so 62500 core hours for 100,000 scans.
+    # Around the network: 3.0 s a call less 0.75 s, so 62.5 hours for 100,000 scans.
     assert "takes 2.2 s; the call took 3.0 s" in text
-    assert "| reading, measuring, writing | 62 core hours |" in text
+    assert "| reading, measuring, writing | 62 hours of such a machine |" in text
     assert "944 GPU hours" in text
     assert "| masks, statistics, previews to write | 0.0 TB |" in text
     assert hourly(34) == "106"

@@ -127,8 +127,8 @@ def _published() -> Iterator[str]:
 
 
 def _cores(around: float) -> Iterator[str]:
-    """Cores that read and write for one GPU, by how long that needs for a scan."""
-    head = ("a scan on the GPU (s)", "scans an hour, one lane", "pipelined", "cores to keep up")
+    """Machines like this one that read and write for a GPU, by how long that needs for a scan."""
+    head = ("a scan on the GPU (s)", "scans an hour, one lane", "pipelined", "machines to keep up")
     rows = (
         (f"{gpu}", hourly(gpu + around), hourly(gpu), str(math.ceil(around / gpu)))
         for gpu in (1, 2, 5, 10, 34, 77)
@@ -142,7 +142,7 @@ def _cohort(around: float, measured: Measured) -> Iterator[str]:
     sizes = [trial.written for trial in measured.of(CASE, OURS) if trial.written]
     written = f"{SCANS * max(sizes) / 1e12:.1f} TB" if sizes else "not measured"
     rows = {
-        "reading, measuring, writing": f"{SCANS * around / HOUR_S:,.0f} core hours",
+        "reading, measuring, writing": f"{SCANS * around / HOUR_S:,.0f} hours of such a machine",
         "network, 3 mm, at most": _gpu_time(coarse),
         "network, 1.5 mm, at most": _gpu_time(fine),
         "scans to read, 16 bits a voxel": f"{SCANS * large.voxels * 2 / 1e12:.1f} TB",

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,17 +160,9 @@ def _cpu_of_children() -> float:
     return spent.ru_utime + spent.ru_stime
 
 
-def _torch(case: "Case", place: Place) -> Answers:
-    return our_server("torch", case, place)
-
-
-def _openvino(case: "Case", place: Place) -> Answers:
-    return our_server("openvino", case, place)
-
-
 PROGRAMS: Mapping[str, Program] = {
-    OURS: Program(_torch),
-    OPENVINO: Program(_openvino, package="openvino"),
+    OURS: Program(partial(our_server, "torch")),
+    OPENVINO: Program(partial(our_server, "openvino"), package="openvino"),
     CLI: Program(their_command, peer=True),
     API: Program(their_api, peer=True),
     THEIR_SERVER: Program(their_server, peer=True),
