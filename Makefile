@@ -3,7 +3,9 @@
 # make check                      style, types, layers, packaging
 # make parity                     compare with the recorded reference runs; writes docs/parity.md
 # make recordings                 record the reference programs anew (installs them beside; an hour)
-# make benchmarks                 time the reference programs and this one in turn; writes benchmarks/results.md
+# make bench                      time this program: calls by size and stage, memory, slopes; prints them
+# make bench-peers                time the reference programs and this one in turn (installs them beside);
+#                                 writes docs/performance.md, docs/scale.md and benchmarks/results.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 NO_RADIOMICS := pyradiomics could not be built (is there a C compiler?): all but radiomics works.
 NO_OPENVINO := OpenVINO is not to be had for this machine: torch computes, slower on a CPU.
 
-.PHONY: demo test check parity recordings benchmarks install
+.PHONY: demo test check parity recordings bench bench-peers benchmarks install
 
 install: $(INSTALLED)
 
@@ -48,8 +50,18 @@ recordings: $(INSTALLED)
 	PYTHONPATH=tests $(BIN)/python -m parity.record
 	PYTHONPATH=tests $(BIN)/python -m parity.record_2d
 
+bench: $(INSTALLED)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.calls.run --measured .bench.json
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.calls.page --measured .bench.json --print
+
 # REFERENCE=/path/to/python uses an environment that has TotalSegmentator 2.18.0 already, TS2D=...
 # one that has ts2d 1.2.0.
-benchmarks: $(INSTALLED)
+bench-peers: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[bench]'
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.calls.run --peers $(if $(REFERENCE),--reference $(REFERENCE))
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.run $(if $(REFERENCE),--reference $(REFERENCE))
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.run_2d $(if $(TS2D),--ts2d $(TS2D))
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.calls.page
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.calls.cohort
+
+benchmarks: bench-peers

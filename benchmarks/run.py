@@ -1,4 +1,4 @@
-"""Measuring this engine and TotalSegmentator 2.18.0 in turn: `make benchmarks`.
+"""Measuring this engine and TotalSegmentator 2.18.0 in turn: `make bench-peers`.
 
 Installs the reference program in an environment of its own, unless `--reference PYTHON` names the
 interpreter of one; makes the inputs; runs every contest, and writes results.md after each. It takes

@@ -1,4 +1,4 @@
-"""Measuring this engine and ts2d 1.2.0 in turn: `make benchmarks`.
+"""Measuring this engine and ts2d 1.2.0 in turn: `make bench-peers`.
 
 Installs ts2d in an environment of its own, unless `--ts2d PYTHON` names the interpreter of one;
 makes the inputs; runs every contest, and writes its part of results.md after each. It takes about

@@ -32,3 +32,7 @@ class NotReadyError(EngineError):
 
 class MissingWeightsError(NotReadyError):
     """No weights are here for a model; the text names the command that fetches them."""
+
+
+class CancelledJobError(BadRequestError):
+    """The caller did it: the job was cancelled, and has no result."""

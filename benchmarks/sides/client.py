@@ -3,25 +3,33 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 PROTOCOL = "2025-06-18"
 SERVE = (sys.executable, "-m", "totalseg_mcp", "serve", "--device", "cpu")
 
 
-class Server:
-    """Our server, started with these variables of the environment, as a host would.
+def ours(cpu: str = "torch") -> tuple[str, ...]:
+    """The command of our server; `cpu` is what runs the networks: torch, or openvino."""
+    return (*SERVE, "--cpu", cpu)
 
-    `cpu` is what runs the networks: torch, or openvino.
+
+class Server:
+    """A server, started by `command` with these variables of the environment, as a host would.
+
+    What it logs goes to `log`, or to where this process logs.
     """
 
-    def __init__(self, environment: Mapping[str, str], cpu: str = "torch") -> None:
+    def __init__(
+        self, environment: Mapping[str, str], command: Sequence[str], log: IO[str] | None = None
+    ) -> None:
         self._process = subprocess.Popen(
-            [*SERVE, "--cpu", cpu],
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=log,
             env=dict(environment),
             text=True,
         )
@@ -47,8 +55,14 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         self._process.wait(30)
+        self._process.stdout.close()
+
+    def tools(self) -> list[str]:
+        """The names of its tools."""
+        return [tool["name"] for tool in self._ask("tools/list", {})["tools"]]
 
     def call(self, tool: str, arguments: Mapping[str, object]) -> dict[str, Any]:
         """The structured answer of a tool.

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from client import Server
+from client import Server, ours
 from job import FIRST_SCAN, FLAT_MODEL, SCAN, SMALL_SCAN, TRUE_SIZE, Job, Stopwatch, main
 from processes import cpu_of, observed
 
@@ -34,7 +34,7 @@ def warm_3d(inputs: Path, out: Path, watch: Stopwatch) -> None:
     """The same in three dimensions, with one network on a grid of 3 mm."""
     settings = {"TOTALSEG_WEIGHTS_PATH": str(inputs / TRUE_SIZE)}
     options = {"fast": True, "multilabel": True, "device": "cpu"}
-    with Server({**os.environ, **settings}) as server, observed(server.pid, out):
+    with Server({**os.environ, **settings}, ours()) as server, observed(server.pid, out):
         for scan in (FIRST_SCAN, SMALL_SCAN):
             watch.cpu = partial(cpu_of, server.pid)
             with watch.running():
@@ -45,7 +45,7 @@ def warm_3d(inputs: Path, out: Path, watch: Stopwatch) -> None:
 @contextmanager
 def started(home: Path, out: Path, cpu: str = "torch") -> Iterator[Server]:
     """A server whose models are in the home folder `home`; what it takes is written to `out`."""
-    with Server({**os.environ, "HOME": str(home)}, cpu) as server, observed(server.pid, out):
+    with Server({**os.environ, "HOME": str(home)}, ours(cpu)) as server, observed(server.pid, out):
         yield server
 
 

@@ -36,6 +36,11 @@ class Size:
         return Size(*(max(pair) for pair in pairs))
 
 
+def size_in(file: Path) -> Size:
+    """What `observed` has written."""
+    return Size(**json.loads(file.read_text()))
+
+
 @contextmanager
 def observed(root: int, out: Path) -> Iterator[None]:
     """Look at the process `root` and its descendants twice a second; write the most to `out`."""
