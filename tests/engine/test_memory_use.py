@@ -33,10 +33,9 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, int]:
 
 def test_the_outputs_of_all_classes_are_never_there_for_the_whole_image(memory):
     whole = CLASSES * HALF * prod(measured_job.SHAPES["large"])
-    assert memory["peak"] - memory["before"] < whole / 3
+    assert memory["peak"] - memory["before"] < whole / 2
 
 
-def test_what_was_foretold_is_what_is_used_within_a_factor(memory):
-    grown, foretold = (memory[name] - memory["before"] for name in ("peak", "needed"))
-    assert grown / 1.5 < foretold < grown * 2.5
+def test_what_was_foretold_is_what_the_process_had_within_a_quarter(memory):
+    assert memory["peak"] / 1.25 < memory["needed"] < memory["peak"] * 1.25
     assert memory["needed"] <= memory["available"]
