@@ -7,7 +7,7 @@ from totalseg_mcp.engine.descriptions import described
 from totalseg_mcp.engine.errors import BadRequestError, MissingWeightsError
 from totalseg_mcp.engine.job import Job
 from totalseg_mcp.engine.memory import free_memory
-from totalseg_mcp.engine.need import Memory, Sizes, gib, refuse_beyond, stages
+from totalseg_mcp.engine.need import SLACK, Memory, Sizes, gib, refuse_beyond, stages
 from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.peak import most_resident, resident
 from totalseg_mcp.engine.plan import Plan, plan
@@ -25,13 +25,15 @@ RELEASED = Sizes(patch=(128, 128, 128), features=32, spacing_mm=(1.5, 1.5, 1.5))
 class Forecast:
     """What the jobs on a scan on `grid` will need, and what was available for them.
 
-    `host` says that the networks run on the CPU; `noted` that the system notes the peak of these
-    jobs alone. The figures are those of the job that needs most.
+    `host` says that the networks run on the CPU, `whole_tiles` is as in `Sizes`, and `noted` says
+    that the system notes the peak of these jobs alone. The figures are those of the job that needs
+    most.
     """
 
     grid: Grid
     store: Store
     host: bool
+    whole_tiles: bool
     noted: bool
     told: Memory | None = None
 
@@ -58,14 +60,14 @@ class Forecast:
         return replace(told, peak=most_resident() if self.noted else None)
 
     def _most(self, of: Plan, masks: int) -> int:
-        return max(stages(of, self.grid, self._sizes, self.host, masks).values())
+        return SLACK + max(stages(of, self.grid, self._sizes, self.host, masks).values())
 
     def _sizes(self, model: Model) -> Sizes:
         """As the model's plans say; a released model's where it is not here."""
         try:
             folder = self.store.find(model)
         except MissingWeightsError:
-            return RELEASED
+            return replace(RELEASED, whole_tiles=self.whole_tiles)
         _, configuration, _ = described(folder, model.configuration)
         z, y, x = configuration.spacing
         features = configuration.network_arch_init_kwargs.get("features_per_stage", [])
@@ -73,6 +75,7 @@ class Forecast:
             patch=tuple(configuration.patch_size),
             features=features[0] if features else RELEASED.features,
             spacing_mm=(x, y, z),
+            whole_tiles=self.whole_tiles,
         )
 
 

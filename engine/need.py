@@ -25,16 +25,22 @@ PREPARING = 4 + 4 + 5  # single precision, a copy, and masks of what is not zero
 SEEN = 4  # what a network slides over
 HALF, SINGLE, DOUBLE = 2, 4, 8
 OUTPUTS, LAYERS = 2, 5  # of a tile at the same time: all classes, the features of a full-size layer
+FINISHED = 4 * (HALF + 2)  # of outputs in planes that are handed on: a copy, and what tests it
+SLACK = 2**26  # what a process grows by in its second small job
 FEWEST_FEATURES = 16  # that layers are padded to
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What bears on a model's need: its tile [z, y, x], features at full size, and grid."""
+    """What bears on a model's need: its tile [z, y, x], features at full size, and grid.
+
+    With `whole_tiles` the outputs of all classes are there for a tile at once.
+    """
 
     patch: tuple[int, ...]
     features: int
     spacing_mm: Spacing
+    whole_tiles: bool = True
 
 
 SizesOf = Callable[[Model], Sizes]
@@ -52,7 +58,7 @@ class Memory:
 def stages(
     plan: Plan, grid: Grid, sizes: SizesOf, on_host: bool = True, masks: int = 1
 ) -> Mapping[str, int]:
-    """Bytes that each stage needs beside the scan and what was there before.
+    """Bytes that each stage needs beside the scan, `SLACK` and what was there before.
 
     With `on_host` the networks run on the CPU; `masks` are how many are written at a time.
     """
@@ -102,8 +108,10 @@ def network(plan: Plan, model: Model, shape: Shape, seen: Grid, sizes: Sizes, on
         max(n, m) for n, m in zip(shape[:2], sizes.patch[:0:-1], strict=True)
     )
     belts = folds * (classes + 1) * planes * HALF
+    belts += FINISHED * classes * planes // sizes.patch[0]
     features = max(FEWEST_FEATURES, sizes.features)
-    work = belts + tile * SINGLE * (OUTPUTS * classes + LAYERS * features) if on_host else 0
+    outputs = OUTPUTS * classes if sizes.whole_tiles else 0
+    work = belts + tile * SINGLE * (outputs + LAYERS * features) if on_host else 0
     sliding = SEEN * voxels + work
     if plan.spacing_mm is None:  # nnU-Net resamples, there and back
         there = prod(resampled(shape, seen.spacing_mm, sizes.spacing_mm))

@@ -183,7 +183,13 @@ def _ladder(session: Session, device: "torch.device", asked: str) -> "Ladder":
 def _forecast(scan: Scan, session: Session, device: "torch.device", alone: bool) -> "Forecast":
     from totalseg_mcp.engine.forecast import Forecast
 
-    return Forecast(scan.volume.grid, session.store, device.type == "cpu", alone)
+    return Forecast(
+        scan.volume.grid,
+        session.store,
+        host=device.type == "cpu",
+        whole_tiles=not compiles(session.cpu),
+        noted=alone,
+    )
 
 
 def _bench(

@@ -24,7 +24,7 @@ from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.watch import track
 
 GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
-AT_ONCE = 8  # finished planes that are handed on together
+AT_ONCE = 4  # finished planes that are handed on together
 
 Fold = Any  # a torch module, or what another engine has in its place
 Tile = tuple[slice, ...]

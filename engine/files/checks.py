@@ -12,6 +12,7 @@ from nibabel.affines import voxel_sizes
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import BadImageError
+from totalseg_mcp.engine.memory import free_memory
 from totalseg_mcp.engine.volume import Affine, Shape
 
 MOST_VOXELS = 2**31  # 1024 x 1024 x 2048; more does not fit any machine this runs on
@@ -127,3 +128,13 @@ def visible(data: NDArray[np.float32]) -> None:
             raise BadImageError(
                 f"The picture is empty: all values of channel {channel} are {values.min():g}."
             )
+
+
+def fits(nbytes: int) -> None:
+    """Refuse voxels that take so much memory, before it is asked for."""
+    free = free_memory()
+    if nbytes > free:
+        raise BadImageError(
+            f"The image's voxels alone need {nbytes / 2**30:.1f} GiB of memory, and "
+            f"{free / 2**30:.1f} GiB are free. Crop it, give a coarser one, or free memory."
+        )

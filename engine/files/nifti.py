@@ -213,16 +213,22 @@ def _voxels(path: Path, header: Nifti1Header) -> NDArray[Any]:
                 f"hold at most {most:,}. Copy or export it again."
             )
         proxy = ArrayProxy(stream, header, mmap=False)
+        checks.fits(count if _whole(proxy) else count // proxy.dtype.itemsize * 8)
         data = _read(proxy)
         stream.read(TAIL)
     return data
 
 
 def _read(proxy: ArrayProxy) -> NDArray[Any]:
-    if proxy.dtype.kind in "iu" and (proxy.slope, proxy.inter) == (1, 0):
+    if _whole(proxy):
         data = np.asarray(proxy.get_unscaled())
         return data.astype(data.dtype.newbyteorder("="), copy=False)
     return np.asarray(proxy, dtype=np.float64)
+
+
+def _whole(proxy: ArrayProxy) -> bool:
+    """Whether the values are the whole numbers that the file has."""
+    return proxy.dtype.kind in "iu" and (proxy.slope, proxy.inter) == (1, 0)
 
 
 def _repeated(header: Nifti1Header, form: Form) -> Nifti1Header:

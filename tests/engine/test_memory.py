@@ -3,7 +3,13 @@ import os
 import pytest
 
 from totalseg_mcp.engine import memory
-from totalseg_mcp.engine.memory import Budget, cgroup_limit, host_memory
+from totalseg_mcp.engine.memory import (
+    Budget,
+    cgroup_limit,
+    free_memory,
+    host_memory,
+    installed,
+)
 
 GIB = 1 << 30
 UNLIMITED = "9223372036854771712"  # what version 1 says where there is no limit
@@ -58,3 +64,46 @@ def test_what_was_said_counts_even_if_it_is_nothing():
     assert Budget(host=0, gpu=0).in_gpu(24 * GIB) == 0
     assert Budget(host=5, gpu=7).in_host() == 5
     assert Budget(host=5, gpu=7).in_gpu(24 * GIB) == 7
+
+
+@pytest.mark.parametrize(
+    ("membership", "files", "free"),
+    [
+        ("0::/", {}, 9_000 * 1024),
+        ("0::/a", {"a/memory.max": "5000000", "a/memory.current": "1000000"}, 4_000_000),
+        (
+            "0::/a",
+            {
+                "a/memory.max": "5000000",
+                "a/memory.current": "4000000",
+                "a/memory.stat": "anon 1000000\ninactive_file 3000000\nfile 7",
+            },
+            4_000_000,
+        ),
+        (
+            "4:memory:/a",
+            {
+                "memory/a/memory.limit_in_bytes": "5000000",
+                "memory/a/memory.usage_in_bytes": "4500000",
+                "memory/a/memory.stat": "inactive_file 1\ntotal_inactive_file 500000",
+            },
+            1_000_000,
+        ),
+        ("0::/a", {"a/memory.max": "5", "a/memory.current": "6"}, 0),
+    ],
+    ids=["the machine's", "version 2", "files in memory", "version 1", "beyond the limit"],
+)
+def test_free_memory_is_what_machine_and_control_groups_leave(tmp_path, membership, files, free):
+    (tmp_path / "cgroup").write_text(membership + "\n")
+    (tmp_path / "meminfo").write_text("MemTotal: 20000 kB\nMemAvailable:    9000 kB\n")
+    for name, text in files.items():
+        file = tmp_path / "mounted" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text + "\n")
+    places = (tmp_path / "meminfo", tmp_path / "cgroup", tmp_path / "mounted")
+    assert free_memory(*places) == free
+
+
+def test_free_memory_is_all_where_nobody_tells(tmp_path):
+    missing = tmp_path / "missing"
+    assert free_memory(missing, missing, missing) == installed()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.files import read
+from totalseg_mcp.engine.files import checks, read
 
 
 def saved(path: Path, data, affine=None, **header) -> Path:
@@ -247,3 +247,21 @@ def test_real_scans_read_as_nibabel_reads_them(shared):
         assert np.array_equal(scan.volume.data, image.get_fdata())
         assert np.array_equal(scan.volume.grid.affine, image.affine)
         assert scan.notes == ()
+
+
+@pytest.mark.parametrize(("slope", "gib"), [(1, 1.0), (0.5, 4.0)], ids=["as stored", "scaled"])
+def test_voxels_that_do_not_fit_into_memory_are_refused_before_they_are_read(
+    tmp_path, monkeypatch, slope, gib
+):
+    monkeypatch.setattr(checks, "free_memory", lambda: 2**29)
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.int16)
+    header.set_data_shape((512, 1024, 1024))
+    header.set_sform(np.eye(4), 1)
+    header["scl_slope"] = slope
+    path = tmp_path / "huge.nii"
+    with path.open("wb") as file:
+        file.write(header.binaryblock + bytes(4))
+        file.truncate(352 + 2**30)  # takes no room on the disk
+    with pytest.raises(BadImageError, match=rf"{gib} GiB of memory, and 0\.5 GiB are free"):
+        read(path)
