@@ -26,6 +26,7 @@ SEEN = 4  # what a network slides over
 HALF, SINGLE, DOUBLE = 2, 4, 8
 OUTPUTS, LAYERS = 2, 5  # of a tile at the same time: all classes, the features of a full-size layer
 FINISHED = 4 * (HALF + 2)  # of outputs in planes that are handed on: a copy, and what tests it
+MEASURING = 6  # labels, and a structure's voxels where one fills the scan (measured)
 SLACK = 2**26  # what a process grows by in its second small job
 FEWEST_FEATURES = 16  # that layers are padded to
 
@@ -73,6 +74,7 @@ def stages(
         "resample": resampling(plan, shape, seen),
         "infer": view + parts + networks,
         "restore": view + 2 * prod(shape) + 2 * scan,
+        "measure": view + prod(shape) + MEASURING * scan,
         "write": view + prod(shape) + (2 + masks) * scan,
     }
     earlier = [plan.region.plan if plan.region else None]
