@@ -16,8 +16,8 @@ from benchmarks.agreement import DisagreementError
 from benchmarks.calls.alike import compared, like_masks
 from benchmarks.calls.cases import CASES, LONG, chosen
 from benchmarks.calls.cohort import PAGE as SCALE_PAGE
+from benchmarks.calls.cohort import PARTS, hourly, task_tiles, tile_count
 from benchmarks.calls.cohort import TEMPLATE as SCALE
-from benchmarks.calls.cohort import hourly, task_tiles, tile_count
 from benchmarks.calls.cohort import page as scale_page
 from benchmarks.calls.measured import Call, Measured, Slope, Trial, load
 from benchmarks.calls.networks import TINY, make_network
@@ -136,7 +136,7 @@ def test_the_pages_are_made_from_what_was_measured_and_from_nothing_else():
     written = PAGE.read_text("utf-8"), SCALE_PAGE.read_text("utf-8")
     assert written == (
         page(known, RESULTS.read_text("utf-8"), TEMPLATE.read_text("utf-8")),
-        scale_page(known, SCALE.read_text("utf-8")),
+        scale_page(known, RESULTS.read_text("utf-8"), SCALE.read_text("utf-8")),
     ), "run: PYTHONPATH=tests python -m benchmarks.calls.page, and benchmarks.calls.cohort"
 
 
@@ -165,13 +165,16 @@ def test_tiles_of_a_task_are_those_of_all_its_models():
     assert all(task_tiles(name, "default") is None for name, task in TASKS.items() if task.crop)
 
 
-def test_the_page_about_scale_is_worked_out_from_the_stages(measured):
-    text = scale_page(measured, SCALE.read_text("utf-8"))
-    # Around the network: 3.0 s a call less 0.75 s, so 62.5 hours for 100,000 scans.
-    assert "takes 2.2 s; the call took 3.0 s" in text
-    assert "| reading, measuring, writing | 62 hours of such a machine |" in text
+def test_the_page_about_scale_is_worked_out_from_the_parts(measured):
+    results = "".join(f"| {row} | 4.50 (4 to 5) | 9 |\n" for row in PARTS.values())
+    text = scale_page(measured, results, SCALE.read_text("utf-8"))
+    # Four parts of 4.5 s are 18 s: 500 hours for 100,000 scans; 200 an hour in one lane without
+    # a network, and 3600 / (18 + 2) with one that takes 2 s.
+    assert "Together 18.0 s." in text
+    assert "| reading, measuring, writing | 500 hours of such a machine |" in text
+    assert "| 2 | 180 | 1800 | 9 |" in text
+    assert "One tile of a network of the true size took 0.8 s here" in text
     assert "944 GPU hours" in text
-    assert "| masks, statistics, previews to write | 0.0 TB |" in text
     assert hourly(34) == "106"
 
 
