@@ -1,6 +1,8 @@
 """That whole calls are compared and counted as the pages say. No timings."""
 
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import nibabel as nib
@@ -14,14 +16,23 @@ from benchmarks.agreement import DisagreementError
 from benchmarks.calls.alike import compared, like_masks
 from benchmarks.calls.cases import CASES, LONG, chosen
 from benchmarks.calls.cohort import PAGE as SCALE_PAGE
+from benchmarks.calls.cohort import PARTS, hourly, task_tiles, tile_count
 from benchmarks.calls.cohort import TEMPLATE as SCALE
-from benchmarks.calls.cohort import hourly, task_tiles, tile_count
 from benchmarks.calls.cohort import page as scale_page
 from benchmarks.calls.measured import Call, Measured, Slope, Trial, load
 from benchmarks.calls.networks import TINY, make_network
 from benchmarks.calls.page import MEASURED, PAGE, TEMPLATE, page
 from benchmarks.calls.plot import draw
-from benchmarks.calls.programs import API, CLI, OPENVINO, OURS, PROGRAMS, THEIR_SERVER
+from benchmarks.calls.programs import (
+    API,
+    CLI,
+    OPENVINO,
+    OURS,
+    PROGRAMS,
+    THEIR_SERVER,
+    Answers,
+    Program,
+)
 from benchmarks.calls.ratios import OTHER, by_stage, cpu, memory, ratio, wall
 from benchmarks.calls.scans import EXTENTS
 from benchmarks.calls.tables import times
@@ -97,7 +108,7 @@ def test_what_was_measured_is_read_as_it_was_saved(measured, tmp_path):
 
 
 def test_a_case_that_is_measured_anew_replaces_its_old_trials_only(measured):
-    anew = measured.with_trials("small-tiny", [trial("small-tiny", OURS, 1.0)])
+    anew = measured.with_case("small-tiny", [trial("small-tiny", OURS, 1.0)])
     assert [(t.case, t.program) for t in anew.trials] == [
         ("small-true", OURS),
         ("large-tiny", OURS),
@@ -125,7 +136,7 @@ def test_the_pages_are_made_from_what_was_measured_and_from_nothing_else():
     written = PAGE.read_text("utf-8"), SCALE_PAGE.read_text("utf-8")
     assert written == (
         page(known, RESULTS.read_text("utf-8"), TEMPLATE.read_text("utf-8")),
-        scale_page(known, SCALE.read_text("utf-8")),
+        scale_page(known, RESULTS.read_text("utf-8"), SCALE.read_text("utf-8")),
     ), "run: PYTHONPATH=tests python -m benchmarks.calls.page, and benchmarks.calls.cohort"
 
 
@@ -154,13 +165,16 @@ def test_tiles_of_a_task_are_those_of_all_its_models():
     assert all(task_tiles(name, "default") is None for name, task in TASKS.items() if task.crop)
 
 
-def test_the_page_about_scale_is_worked_out_from_the_stages(measured):
-    text = scale_page(measured, SCALE.read_text("utf-8"))
-    # Around the network: 3.0 s a call less 0.75 s, so 62.5 hours for 100,000 scans.
-    assert "takes 2.2 s; the call took 3.0 s" in text
-    assert "| reading, measuring, writing | 62 hours of such a machine |" in text
+def test_the_page_about_scale_is_worked_out_from_the_parts(measured):
+    results = "".join(f"| {row} | 4.50 (4 to 5) | 9 |\n" for row in PARTS.values())
+    text = scale_page(measured, results, SCALE.read_text("utf-8"))
+    # Four parts of 4.5 s are 18 s: 500 hours for 100,000 scans; 200 an hour in one lane without
+    # a network, and 3600 / (18 + 2) with one that takes 2 s.
+    assert "Together 18.0 s." in text
+    assert "| reading, measuring, writing | 500 hours of such a machine |" in text
+    assert "| 2 | 180 | 1800 | 9 |" in text
+    assert "One tile of a network of the true size took 0.8 s here" in text
     assert "944 GPU hours" in text
-    assert "| masks, statistics, previews to write | 0.0 TB |" in text
     assert hourly(34) == "106"
 
 
@@ -219,6 +233,26 @@ def test_the_made_up_network_shows_many_structures_and_leaves_most_to_the_backgr
     assert 0.3 < share[0] < 0.9
 
 
+def test_a_program_that_does_not_come_to_the_same_is_left_out_and_the_page_says_why(
+    tmp_path, monkeypatch, measured
+):
+    def run(voxels, case, place):
+        save_masks(place.result, voxels)
+        (place.out / "size.json").write_text(json.dumps(vars(Size(1, 2.0, 1.0))))
+        return Answers((Call(1.0, 1.0),))
+
+    for name, voxels in {OURS: 500, CLI: 500, API: 501}.items():
+        monkeypatch.setitem(PROGRAMS, name, Program(partial(run, voxels)))
+    (tmp_path / "inputs").mkdir()
+    track = Track(tmp_path / "inputs", tmp_path, tmp_path, None, "1", lambda: None)
+    case = replace(CASES["small-tiny"], programs=(OURS, CLI, API), rounds=2)
+    done, refused = trials("small-tiny", case, track)
+    assert [trial.program for trial in done] == [OURS, CLI, CLI, OURS]
+    assert [(r.program, r.reason) for r in refused] == [(API, f"{NAMES[3]}: the voxels")]
+    text = page(measured.with_case("small-tiny", done, refused), "", TEMPLATE.read_text("utf-8"))
+    assert f"Small scan, tiny network, {API}: it did not come to the same as ours." in text
+
+
 def test_our_server_is_asked_and_timed_as_a_host_would(tmp_path, monkeypatch):
     case = CASES["small-tiny"]
     inputs, networks, home = (tmp_path / name for name in ("inputs", "networks", "home"))
@@ -231,7 +265,8 @@ def test_our_server_is_asked_and_timed_as_a_host_would(tmp_path, monkeypatch):
     track = Track(inputs, networks, home, None, "1", lambda: None)
     alone = chosen(["small-tiny"], peers=False)["small-tiny"]
     short = type(case)(**{**vars(alone), "programs": (OURS,), "calls": 2, "rounds": 1})
-    (done,) = trials("small-tiny", short, track)
+    (done,), refused = trials("small-tiny", short, track)
+    assert refused == []
     assert len(done.calls) == 2
     assert done.listed < done.calls[0].wall
     assert "load weights" in done.calls[0].stages

@@ -2,23 +2,31 @@
 
 import argparse
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.calls.measured import Measured, load
 from benchmarks.calls.page import MEASURED
 from benchmarks.calls.programs import OURS
-from benchmarks.calls.ratios import STAGES, by_stage, middle, wall
+from benchmarks.calls.ratios import by_stage
 from benchmarks.calls.scans import EXTENTS, Extent
-from benchmarks.calls.tables import table
+from benchmarks.calls.tables import ABSENT, table
+from benchmarks.calls.targets import seconds_in
 from benchmarks.inputs_2d import VOLUME_PATCH
-from benchmarks.run import HERE
+from benchmarks.run import HERE, RESULTS
 from totalseg_mcp.engine.network import tiles
 from totalseg_mcp.engine.tasks import MODELS, TASKS, Resolution
 
 PAGE = HERE.parent / "docs" / "scale.md"
 TEMPLATE = HERE / "calls" / "scale.template.md"
-CASE, TILE_CASE = "large-tiny", "small-true"  # the stages of a large scan; one tile of a network
+TILE_CASE = "small-true"  # its scan is one tile
+# What surrounds the network, and its row in results.md: the scan there is the large one.
+PARTS = {
+    "the scan to the model's grid": "Scan to 3 mm, 1 thread",
+    "labels back to the scan's grid": "Labels back from 3 mm, 1 thread",
+    "statistics": "Volume and mean of 117 structures",
+    "117 masks": "Saving 117 masks; the reference with 6 processes, its default",
+}
 SCANS = 100_000
 ASSUMED_PATCH = (128, 128, 128)  # of all models but the 3 mm one, whose plans are public
 TILES_A_SECOND = (1, 5, 20)  # what a GPU might do: an assumption, to be replaced by a measurement
@@ -27,7 +35,6 @@ HOUR_S, DAYS = 3600, 24
 # (resources/imgs/runtime_table.png of its repository, from the README): slices of 512 x 512,
 # seconds at 1.5 mm, seconds at 3 mm. The network is a part of each.
 PUBLISHED_S = {280: (77, 34), 458: (169, 53), 824: (212, 83)}
-BEFORE, AFTER = ("read", "resample"), ("restore", "measure", "write")
 
 
 def tile_count(extent: Extent, dataset: int, step: float) -> int:
@@ -52,42 +59,28 @@ def task_tiles(task: str, resolution: Resolution) -> int | None:
     return sum(tile_count(EXTENTS["large"], dataset, step) for dataset in chosen)
 
 
-def page(measured: Measured, template: str) -> str:
-    """The page."""
-    stages = by_stage(measured.of(CASE, OURS))
-    around = sum(seconds for name, seconds in stages.items() if name != "infer")
-    tile_s = by_stage(measured.of(TILE_CASE, OURS))["infer"]
+def page(measured: Measured, results: str, template: str) -> str:
+    """The page; `results` is results.md, where the parts around the network are measured."""
+    parts = {name: seconds_in(results, row) for name, row in PARTS.items()}
+    around, trials = sum(parts.values()), measured.of(TILE_CASE, OURS)
+    tile_s = by_stage(trials)["infer"] if trials else None
     return template.format(
         machine=measured.about["machine"],
-        threads=measured.about["threads"],
-        date=measured.about["date"],
-        loads=_loads(measured),
-        stages="\n".join(_stages(stages)),
+        parts="\n".join(table(("part", "seconds"), _rows(parts))),
         around=f"{around:.1f}",
-        whole=f"{middle(measured.of(CASE, OURS), wall(1)):.1f}",
-        tile=f"{tile_s:.1f}",
+        tile=f"took {tile_s:.1f} s here" if tile_s else "was not measured yet",
         tasks="\n".join(_tasks(around, tile_s)),
         published="\n".join(_published()),
         cores="\n".join(_cores(around)),
-        cohort="\n".join(_cohort(around, measured)),
+        cohort="\n".join(_cohort(around)),
     )
 
 
-def _loads(measured: Measured) -> str:
-    loads = [one for trial in measured.of(CASE, OURS) for one in trial.load]
-    return f"{min(loads):.1f} to {max(loads):.1f}"
+def _rows(parts: Mapping[str, float]) -> Iterator[Sequence[str]]:
+    return ((name, f"{seconds:.2f}") for name, seconds in parts.items())
 
 
-def _stages(stages: dict[str, float]) -> Iterator[str]:
-    parts = {"read": BEFORE, "network": ("infer",), "write": AFTER}
-    rows = (
-        (name, " + ".join(some), f"{sum(stages[one] for one in some):.1f}")
-        for name, some in parts.items()
-    )
-    return table(("part", f"stages (of {', '.join(STAGES)})", "seconds"), rows)
-
-
-def _tasks(around: float, tile_s: float) -> Iterator[str]:
+def _tasks(around: float, tile_s: float | None) -> Iterator[str]:
     head = ("task", "tiles", "this CPU", *(f"{n} tiles a second" for n in TILES_A_SECOND))
 
     def rows() -> Iterator[Sequence[str]]:
@@ -96,7 +89,8 @@ def _tasks(around: float, tile_s: float) -> Iterator[str]:
             if count is None:
                 continue
             rates = (hourly(max(count / n, around)) for n in TILES_A_SECOND)
-            yield (f"{task}, {resolution}", str(count), hourly(around + count * tile_s), *rates)
+            here = hourly(around + count * tile_s) if tile_s else ABSENT
+            yield (f"{task}, {resolution}", str(count), here, *rates)
 
     return table(head, rows())
 
@@ -136,17 +130,14 @@ def _cores(around: float) -> Iterator[str]:
     return table(head, rows)
 
 
-def _cohort(around: float, measured: Measured) -> Iterator[str]:
+def _cohort(around: float) -> Iterator[str]:
     fine, coarse = PUBLISHED_S[280]
     large = EXTENTS["large"]
-    sizes = [trial.written for trial in measured.of(CASE, OURS) if trial.written]
-    written = f"{SCANS * max(sizes) / 1e12:.1f} TB" if sizes else "not measured"
     rows = {
         "reading, measuring, writing": f"{SCANS * around / HOUR_S:,.0f} hours of such a machine",
         "network, 3 mm, at most": _gpu_time(coarse),
         "network, 1.5 mm, at most": _gpu_time(fine),
         "scans to read, 16 bits a voxel": f"{SCANS * large.voxels * 2 / 1e12:.1f} TB",
-        "masks, statistics, previews to write": written,
     }
     return table(("what", "for 100,000 scans"), iter(rows.items()))
 
@@ -162,8 +153,8 @@ def main() -> None:
     parser.add_argument("--measured", type=Path, default=MEASURED)
     parser.add_argument("--page", type=Path, default=PAGE)
     asked = parser.parse_args()
-    template = TEMPLATE.read_text(encoding="utf-8")
-    asked.page.write_text(page(load(asked.measured), template), encoding="utf-8")
+    text = page(load(asked.measured), RESULTS.read_text("utf-8"), TEMPLATE.read_text("utf-8"))
+    asked.page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

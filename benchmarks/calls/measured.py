@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,15 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A program whose result was not ours, and in what: its times do not count."""
+
+    case: str
+    program: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Slope:
     """Seconds of our stages for a network, a scan and masks of `classes` structures."""
 
@@ -54,11 +63,15 @@ class Measured:
     about: Mapping[str, str]
     trials: tuple[Trial, ...] = ()
     slopes: tuple[Slope, ...] = ()
+    refused: tuple[Refusal, ...] = ()
 
-    def with_trials(self, case: str, trials: Sequence[Trial]) -> "Measured":
-        """The same with these trials of `case` in place of others."""
-        kept = [trial for trial in self.trials if trial.case != case]
-        return Measured(self.about, (*kept, *trials), self.slopes)
+    def with_case(
+        self, case: str, trials: Sequence[Trial], refused: Sequence[Refusal] = ()
+    ) -> "Measured":
+        """The same with these trials of `case`, and who was left out, in place of others."""
+        kept = (trial for trial in self.trials if trial.case != case)
+        others = (refusal for refusal in self.refused if refusal.case != case)
+        return replace(self, trials=(*kept, *trials), refused=(*others, *refused))
 
     def of(self, case: str, program: str) -> list[Trial]:
         """The trials of `program` in `case`."""
@@ -74,7 +87,8 @@ def load(file: Path) -> Measured:
     known = json.loads(file.read_text(encoding="utf-8"))
     trials = tuple(_trial(entry) for entry in known["trials"])
     slopes = tuple(Slope(**entry) for entry in known["slopes"])
-    return Measured(known["about"], trials, slopes)
+    refused = tuple(Refusal(**entry) for entry in known["refused"])
+    return Measured(known["about"], trials, slopes, refused)
 
 
 def _trial(known: dict[str, Any]) -> Trial:

@@ -45,7 +45,7 @@ def main() -> None:
         known = replace(known, about=about(track, work))
         for case, what in chosen(asked.only, asked.peers).items():
             what = replace(what, rounds=asked.rounds or what.rounds)
-            known = known.with_trials(case, trials(case, what, track))
+            known = known.with_case(case, *trials(case, what, track))
             known.save(asked.measured)
         if CLASSES in (asked.only or [CLASSES]):
             known = replace(known, slopes=tuple(slopes(track.inputs, track.wait)))

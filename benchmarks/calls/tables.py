@@ -188,6 +188,9 @@ def missing(measured: Measured) -> Iterator[str]:
     """What the page cannot say."""
     yield "- A GPU: there is none on this machine. [scale.md](scale.md) says what that leaves open."
     yield "- The 1.5 mm models at their true size: hours a scan for the reference on a CPU."
+    for refusal in measured.refused:
+        what = CASES[refusal.case].what
+        yield f"- {what}, {refusal.program}: it did not come to the same as ours. {refusal.reason}"
     if not measured.slopes:
         yield "- The slope with the number of structures (`classes`)."
     for name, case in CASES.items():

@@ -68,3 +68,15 @@ def ratio_in(page: str, what: str) -> float | None:
     """
     found = re.search(rf"^\| {re.escape(what)} \|[^|]*\|[^|]*\| ([\d.]+)", page, flags=re.M)
     return float(found[1]) if found else None
+
+
+def seconds_in(page: str, what: str) -> float:
+    """Our seconds in the row `what` of results.md.
+
+    >>> seconds_in("| Saving | 3.76 (3.5 to 5.7) | 68.07 | 18.1 | 3 |", "Saving")
+    3.76
+    """
+    found = re.search(rf"^\| {re.escape(what)} \| ([\d.]+)", page, flags=re.M)
+    if not found:
+        raise ValueError(f"results.md has no row {what!r}: run benchmarks.run")
+    return float(found[1])

@@ -3,13 +3,14 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.agreement import DisagreementError
 from benchmarks.calls.alike import compared
 from benchmarks.calls.cases import Case
-from benchmarks.calls.measured import Trial
+from benchmarks.calls.measured import Refusal, Trial
 from benchmarks.calls.programs import OURS, PROGRAMS, RESULT, Place
 from benchmarks.calls.scans import file_of
 from benchmarks.machine import load
@@ -43,15 +44,15 @@ class Track:
         }
 
 
-def trials(name: str, case: Case, track: Track) -> list[Trial]:
-    """All rounds of `case`.
+def trials(name: str, case: Case, track: Track) -> tuple[list[Trial], list[Refusal]]:
+    """All rounds of `case`; whoever does not come to the same as ours in the first is left out.
 
     Raises:
-        DisagreementError: a program did not come to the same as ours in the first round.
         FailedError, RuntimeError: one of them failed.
     """
     programs = [program for program in case.programs if PROGRAMS[program].there]
     done: list[Trial] = []
+    refused: list[Refusal] = []
     for turn in range(case.rounds):
         first = turn % len(programs)
         with tempfile.TemporaryDirectory(dir=track.inputs.parent) as folder:
@@ -59,8 +60,11 @@ def trials(name: str, case: Case, track: Track) -> list[Trial]:
                 done.append(_trial(name, program, case, track, Path(folder) / program))
                 sys.stderr.write(f"{name}, {program}: {done[-1].calls[-1].wall:.2f} s\n")
             if turn == 0:
-                _compare(case, programs, Path(folder))
-    return done
+                refused = list(_refused(name, case, programs, Path(folder)))
+        out = {refusal.program for refusal in refused}
+        programs = [program for program in programs if program not in out]
+        done = [trial for trial in done if trial.program not in out]
+    return done, refused
 
 
 def _trial(name: str, program: str, case: Case, track: Track, out: Path) -> Trial:
@@ -79,8 +83,13 @@ def _trial(name: str, program: str, case: Case, track: Track, out: Path) -> Tria
     )
 
 
-def _compare(case: Case, programs: list[str], folder: Path) -> None:
-    """Every other program's result with ours."""
+def _refused(name: str, case: Case, programs: list[str], folder: Path) -> Iterator[Refusal]:
+    """Every program whose result is not ours."""
     for program in programs:
-        if program != OURS:
+        if program == OURS:
+            continue
+        try:
             compared(program, case)(folder / OURS / RESULT, folder / program / RESULT)
+        except DisagreementError as error:
+            sys.stderr.write(f"{name}, {program}: left out, {error}\n")
+            yield Refusal(name, program, str(error))
