@@ -22,7 +22,7 @@ from totalseg_mcp.engine.engines import PACKAGE, named, openvino
 from totalseg_mcp.engine.pins import digests, sha256
 from totalseg_mcp.engine.tracing import Head, Traced
 
-FORMAT = 1  # of a conversion; another number makes all anew
+FORMAT = 2  # of a conversion; another number makes all anew
 NETWORK, HEAD, DIGESTS = "network.xml", "head.npz", "digests"
 WORKPLACE = Path(".totalseg-mcp", "openvino")  # below the folder that the models are in
 

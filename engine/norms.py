@@ -40,11 +40,16 @@ class PooledNorm(nn.Module):
 
 
 def pool_norms(module: nn.Module, example: torch.Tensor) -> None:
-    """Replace the instance normalisations in `module`, for inputs of multiples of `example`."""
-    shapes: dict[InstanceNorm, torch.Size] = {}
+    """Replace the instance normalisations in `module`.
+
+    `example` is the least image that the network takes, twice as long along its first axis;
+    afterwards it takes every multiple of the least one.
+    """
+    shapes: dict[InstanceNorm, tuple[int, ...]] = {}
 
     def see(norm: InstanceNorm, given: tuple[torch.Tensor]) -> None:
-        shapes[norm] = given[0].shape[2:]
+        doubled, *others = given[0].shape[2:]
+        shapes[norm] = (doubled // 2, *others)
 
     norms = [part for part in module.modules() if isinstance(part, InstanceNorm) and part.affine]
     hooks = [norm.register_forward_pre_hook(see) for norm in norms]

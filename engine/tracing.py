@@ -54,9 +54,9 @@ def trace(module: torch.nn.Module, channels: int, stride: Sequence[int]) -> Trac
     """
     head = split(module)
     # Twice as long along one axis, for the deepest layer is normalised over two voxels at least.
-    shape = (1, channels, 2 * stride[0], *stride[1:])
-    example = torch.randn(shape, generator=torch.Generator().manual_seed(0))
-    expected = module(example)
+    example = noise(channels, 2, stride)
+    other = noise(channels, 3, stride)  # what was computed for this one was not traced
+    expected = module(other)
     pool_norms(module, example)
     ov = openvino()
     from openvino.frontend import FrontEndManager
@@ -70,11 +70,17 @@ def trace(module: torch.nn.Module, channels: int, stride: Sequence[int]) -> Trac
             decoder = TorchScriptPythonDecoder(script)  # OpenVINO does not keep it alive
             model = frontend.convert(frontend.load(decoder))
         model.reshape([1, channels, *[-1] * len(stride)])
-        found = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(example.numpy())
+        found = ov.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(other.numpy())
     except (RuntimeError, ov.frontend.OpConversionFailure) as error:
         raise UncompiledError(said(error)) from error
     refuse_another(torch.from_numpy(found[0]), expected)
     return Traced(model, head)
+
+
+def noise(channels: int, times: int, stride: Sequence[int]) -> torch.Tensor:
+    """An image of the least size, so many times as long along its first axis; always the same."""
+    shape = (1, channels, times * stride[0], *stride[1:])
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
 def refuse_another(found: torch.Tensor, expected: torch.Tensor) -> None:
