@@ -86,4 +86,4 @@ def _stages(axes: Axes, measured: Measured, names: Sequence[str]) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("seconds")
     axes.set_title("Our second call, by stage (torch)")
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))

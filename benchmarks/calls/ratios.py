@@ -47,8 +47,8 @@ def cpu(number: int) -> Figure:
 
 
 def memory(trial: Trial) -> float:
-    """The most memory of all its processes at once in MiB; what they share is counted once."""
-    return trial.size.proportional_mib
+    """The most resident memory of all its processes at once, in MiB; shared pages count in each."""
+    return trial.size.resident_mib
 
 
 def ratio(
