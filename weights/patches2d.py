@@ -89,8 +89,14 @@ def _recoloured(image: Image, rng: Generator) -> Image:
 def _coarse(image: Image, rng: Generator) -> Image:
     """As if the voxels had been larger: thick slices, or all edges."""
     factor = np.array([rng.uniform(1.2, 2.2), rng.choice([1.0, 1.5])])
-    few = np.maximum(np.round(image.shape[1:] / factor), 2)
-    there = zoom(image, (1, *(few / image.shape[1:])), order=1, grid_mode=True, mode="nearest")
-    back = np.array(image.shape) / there.shape
-    out: Image = zoom(there, back, order=3, grid_mode=True, mode="nearest")
+    size = np.array(image.shape[1:])
+    there = np.maximum(np.round(size / factor), 2) / size
+    return np.stack([_resampled(channel, there) for channel in image])
+
+
+def _resampled(channel: Image, there: NDArray[np.float64]) -> Image:
+    """Sampled more coarsely by the shares `there`, and back as nnU-Net does."""
+    few = zoom(channel, there, order=1, grid_mode=True, mode="nearest")
+    back = np.array(channel.shape) / few.shape
+    out: Image = zoom(few, back, order=3, grid_mode=True, mode="nearest")
     return out

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -58,7 +60,7 @@ def test_a_patch_that_is_not_varied_is_the_scan_with_a_z_score_in_the_middle():
             return 0
 
     image, masks = patches2d.patch(_sample(100, 80), Never())
-    inner = (slice(None), slice(46, 146), slice(40, 120))
+    inner = (slice(None), slice(14, 114), slice(40, 120))
     raw, bits = _sample(100, 80)
     expected = (raw - raw.mean((1, 2), keepdims=True)) / raw.std((1, 2), keepdims=True)
     np.testing.assert_allclose(image[inner], expected, atol=1e-4)
@@ -86,23 +88,29 @@ def test_a_groups_network_starts_with_its_outputs_of_the_network_of_all(group):
         torch.testing.assert_close(own(image), expected)
 
 
-def test_a_restrained_background_has_lower_logits_and_the_structures_have_the_same():
-    free, bound = (folder2d.DESIGN.network(25) for _ in range(2))
-    bound.load_state_dict(train2d.restrained(free.state_dict()))
-    image = torch.randn(1, 2, 64, 64, generator=torch.Generator().manual_seed(0))
-    with torch.inference_mode():
-        lowered = free(image) - bound(image)
-    torch.testing.assert_close(lowered[:, 0], torch.full((1, 64, 64), train2d.RESTRAINT))
-    torch.testing.assert_close(lowered[:, 1:], torch.zeros(1, 24, 64, 64))
+@pytest.mark.parametrize("group", folder2d.GROUPS)
+def test_a_groups_first_output_is_its_background(group):
+    nothing = train2d.backgrounds(tuple(folder2d.GROUPS))
+    assert nothing[list(folder2d.GROUPS).index(group)] == train2d.rows(group).start
+
+
+STRIPE = (torch.arange(100).reshape(1, 1, 10, 10) < 30).float()
 
 
 def test_certain_and_right_outputs_cost_nothing_and_wrong_ones_do():
-    truth = (torch.arange(100).reshape(1, 1, 10, 10) < 30).float()
-    right, wrong = 40 * (truth - 0.5), -40 * (truth - 0.5)
-    assert train2d.overlapping(right, truth) == pytest.approx(0, abs=1e-4)
+    right, wrong = 40 * (STRIPE - 0.5), -40 * (STRIPE - 0.5)
+    assert train2d.overlapping(right, STRIPE, []) == pytest.approx(0, abs=1e-4)
     # 100 pixels at 20 each over the area and what is added to it; Dice 1 / (70 + 30 + 1)
-    cost = 100 * 20 / (30 + train2d.FEWEST) + 1 - 1 / 101
-    assert train2d.overlapping(wrong, truth) == pytest.approx(cost, rel=1e-4)
+    cost = 100 * 20 / (30 + train2d.FEWEST) + train2d.DICE_SHARE * (1 - 1 / 101)
+    assert train2d.overlapping(wrong, STRIPE, []) == pytest.approx(cost, rel=1e-4)
+
+
+def test_a_background_is_fined_more_for_clearing_a_structure_than_for_sparing_nothing():
+    spares = train2d.overlapping(torch.full_like(STRIPE, -20), STRIPE, [0])
+    clears = train2d.overlapping(torch.full_like(STRIPE, 20), STRIPE, [0])
+    share = 30 * math.exp(-3) + train2d.FEWEST
+    assert spares == pytest.approx(30 * 20 * math.exp(-3) / share, rel=1e-4)
+    assert clears == pytest.approx(70 * 20 / share, rel=1e-4)
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path):
