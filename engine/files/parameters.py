@@ -8,6 +8,7 @@ from typing import Any
 
 from totalseg_mcp.engine.errors import BadRequestError
 
+DEEPEST = 10  # pyradiomics' own settings go to 3
 LARGEST = 100_000  # bytes; pyradiomics' longest example has 4,000
 
 
@@ -43,12 +44,17 @@ def _parsed(text: str) -> Any:  # noqa: ANN401 (whatever the file says)
         return json.loads(text)
     from ruamel.yaml import YAML  # comes with pyradiomics
     from ruamel.yaml.error import YAMLError
-    from ruamel.yaml.events import AliasEvent
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
     yaml = YAML(typ="safe", pure=True)
+    depth = 0
     try:
-        if any(isinstance(event, AliasEvent) for event in yaml.parse(text)):
-            raise ValueError("references (*name) are not supported, write the settings out")
+        for event in yaml.parse(text):
+            if isinstance(event, AliasEvent):
+                raise ValueError("references (*name) are not supported, write the settings out")
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > DEEPEST:  # reading on takes time by the square of the depth
+                raise ValueError(f"settings are nested more than {DEEPEST} deep")
         return yaml.load(text)
     except YAMLError as error:
         raise ValueError(str(error)) from error

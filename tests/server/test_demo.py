@@ -66,6 +66,8 @@ def result():
         weights="demonstration",
         models=[{"dataset": 298, "folder": "/models/298"}],
         device={"asked": "gpu", "used": "cpu"},
+        degradations=[],
+        memory={"needed": 2**30, "available": 2**33, "peak": None},
         timings={
             "total_s": 3.21,
             "stages_s": {"read": 0.5, "infer": 2.0},
