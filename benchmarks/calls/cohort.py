@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.calls.measured import Measured, load
+from benchmarks.calls.networks import VOLUME_PATCH
 from benchmarks.calls.page import MEASURED
 from benchmarks.calls.programs import OURS
 from benchmarks.calls.ratios import by_stage
 from benchmarks.calls.scans import EXTENTS, Extent
 from benchmarks.calls.tables import ABSENT, table
 from benchmarks.calls.targets import seconds_in
-from benchmarks.inputs_2d import VOLUME_PATCH
 from benchmarks.run import HERE, RESULTS
-from totalseg_mcp.engine.network import tiles
+from totalseg_mcp.engine.sliding import Window
 from totalseg_mcp.engine.tasks import MODELS, TASKS, Resolution
 
 PAGE = HERE.parent / "docs" / "scale.md"
@@ -45,7 +45,7 @@ def tile_count(extent: Extent, dataset: int, step: float) -> int:
     edges = zip(extent.shape, extent.spacing_mm, model.spacing_mm, strict=True)
     image = [round(n * mm / grid) for n, mm, grid in edges][::-1]  # nnU-Net's z, y, x
     padded = tuple(max(n, most) for n, most in zip(image, patch, strict=True))
-    return len(tiles(padded, patch, step))
+    return sum(len(row) for row in Window(tuple(patch), step).rows(padded))
 
 
 def task_tiles(task: str, resolution: Resolution) -> int | None:

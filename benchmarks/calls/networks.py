@@ -15,10 +15,11 @@ from model_folder import ARCHITECTURE, network, plans, write_model_folder
 from parity.stand_ins import FEATURES, fill_all
 from torch import nn
 
-from benchmarks.inputs_2d import CONVOLUTIONS, VOLUME_PATCH
+from benchmarks.inputs_2d import CONVOLUTIONS
 from totalseg_mcp.engine.tasks import MODELS, Model, task_named
 
 (DATASET,) = task_named("total").models["fast"]
+VOLUME_PATCH = (112, 112, 128)  # z, y, x: the tiles of the real 3 mm model
 # Features of each stage. The real model has six stages and 31 million parameters (124 MB).
 TRUE_SIZE = (32, 64, 128, 256, 320, 320)
 TINY = (FEATURES, 2 * FEATURES, 4 * FEATURES)

@@ -82,11 +82,14 @@ def window(cpu: Cpu, inputs: Path, out: Path, watch: Stopwatch) -> None:
     """The true-size network over its image; it is loaded, and converted if need be, before."""
     import torch
 
-    from totalseg_mcp.engine.loading import load
+    from totalseg_mcp.engine.loading import Ways, load
 
     model = MODELS[297]
     folder = inputs / TRUE_SIZE / model.folder / model.subfolder
-    network, data = load(folder, model, torch.device("cpu"), cpu), np.load(inputs / WINDOW)
+    network, data = (
+        load(folder, model, torch.device("cpu"), Ways(cpu=cpu)),
+        np.load(inputs / WINDOW),
+    )
     with watch.running():
         outputs = network.logits(torch.from_numpy(data), TILE_STEP)
     np.save(out / "labels.npy", outputs.argmax(0).numpy().astype(np.uint8))

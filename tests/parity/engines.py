@@ -15,7 +15,7 @@ from parity.report import DOCUMENT
 from parity.true_size import image, make_true_size
 
 from totalseg_mcp.engine.engines import Cpu
-from totalseg_mcp.engine.loading import load
+from totalseg_mcp.engine.loading import Ways, load
 from totalseg_mcp.engine.tasks import MODELS
 from totalseg_mcp.engine.weights import Store
 from totalseg_mcp.phantom import phantom, scan, view
@@ -50,14 +50,14 @@ def demonstration() -> tuple[Labels, Labels]:
     model, body = MODELS[298], phantom(DEMO_SEED)
     volume, _ = scan(body, view(body, "thorax_abdomen", (6.0, 6.0, 6.0)))
     folder = Store.demo().find(model)
-    one, other = (load(folder, model, CPU, cpu)(volume, 0.5) for cpu in CPUS)
+    one, other = (load(folder, model, CPU, Ways(cpu=cpu))(volume, 0.5) for cpu in CPUS)
     return one, other
 
 
 def true_size(root: Path) -> tuple[Labels, Labels]:
     """Those of a network of the size of the real ones."""
     folder, data = make_true_size(root), torch.from_numpy(image(TRUE_SHAPE))
-    outputs = (load(folder, MODELS[297], CPU, cpu).logits(data, 0.5) for cpu in CPUS)
+    outputs = (load(folder, MODELS[297], CPU, Ways(cpu=cpu)).logits(data, 0.5) for cpu in CPUS)
     one, other = (each.argmax(0).numpy() for each in outputs)
     return one, other
 
