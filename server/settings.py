@@ -60,7 +60,7 @@ class Settings:
     http: Address | None = None  # None: serve on stdin and stdout
     token: str | None = field(default=None, repr=False)
     log_level: str = "info"
-    cpu: Cpu = "auto"  # what computes networks on a CPU
+    cpu: Cpu = "torch"  # what computes networks on a CPU
     sources: Sources = field(default_factory=Sources)
     budget: Budget = field(default_factory=Budget)
     weights_cache: bool = True  # copy checkpoints that have been read
@@ -84,7 +84,7 @@ def settings(arguments: Namespace, environment: Mapping[str, str]) -> Settings:
         http=address(arguments.http) if arguments.http else None,
         token=environment.get("TOTALSEG_MCP_TOKEN") or None,
         log_level=arguments.log_level,
-        cpu=_cpu(arguments.cpu or environment.get("TOTALSEG_MCP_CPU") or "auto"),
+        cpu=_cpu(arguments.cpu or environment.get("TOTALSEG_MCP_CPU") or "torch"),
         sources=sources(arguments, environment),
         budget=Budget(
             host=_size(arguments.memory or environment.get("TOTALSEG_MCP_MEMORY")),
