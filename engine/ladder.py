@@ -77,6 +77,10 @@ class Ladder:
             replace(network, network=replace(network.network, host=True)) if self.host else network
         )
 
+    def note(self, network: Network) -> None:
+        """Remember that `network` has given labels."""
+        self.ran.append(Ran(self.device, network.engine, network.degraded))
+
     def down(self, rung: "Rung") -> bool:
         """Take the step; False where there is nothing in it."""
         place = self.device
@@ -126,7 +130,7 @@ class Climber:
     def _labels(self, image: Volume, tile_step: float, by_class: bool) -> NDArray[np.integer]:
         network = self.ladder.loaded(self.model)
         labels = network(image, tile_step, by_class)
-        self.ladder.ran.append(Ran(self.ladder.device, network.engine, network.degraded))
+        self.ladder.note(network)
         return labels
 
 

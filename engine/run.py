@@ -20,6 +20,7 @@ from totalseg_mcp.engine.recollection import Recalled, Recollection
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.starting import started
 from totalseg_mcp.engine.suitability import Suitability, suitability
 from totalseg_mcp.engine.supply import deliver, ordered, terms
 from totalseg_mcp.engine.tasks import Model, task_named
@@ -105,9 +106,8 @@ def run_all(requests: Sequence[Request], session: Session) -> tuple[Outcome, ...
         for order in [ordered(j.plan, session, first.licence) for j in jobs]:
             deliver(order, session)
         with stage("start the device", 0.05, 0.06):
-            device, why_not = _device(first.device)
-        ladder = _ladder(session, device, first.device)
-        forecast = _forecast(scan, session, device, alone)
+            ladder, why_not = started(first.device, session)
+        forecast = _forecast(scan, session, ladder.device, alone)
         done = _worked(jobs, scan, _bench(first, scan, session, ladder, forecast), session)
         with stage("write", SEGMENTING[1], 1.0):
             files = write_all([_output(j, d.findings) for j, d in zip(jobs, done, strict=True)])
@@ -166,18 +166,6 @@ def _told(
 def _output(job: Job, findings: Findings) -> Output[Findings]:
     writers = {name: product.write for name, product in asked(job.request).items()}
     return Output(writers, findings, job.request.folder)
-
-
-def _device(name: str) -> "tuple[torch.device, str | None]":
-    from totalseg_mcp.engine.device import choose_device
-
-    return choose_device(name)
-
-
-def _ladder(session: Session, device: "torch.device", asked: str) -> "Ladder":
-    from totalseg_mcp.engine.ladder import ANY_GPU, Ladder
-
-    return Ladder(session, device, cpu_allowed=asked == ANY_GPU)
 
 
 def _forecast(scan: Scan, session: Session, device: "torch.device", alone: bool) -> "Forecast":

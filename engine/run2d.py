@@ -13,14 +13,15 @@ from totalseg_mcp.engine.files.flat import read_seen
 from totalseg_mcp.engine.files.outputs import check
 from totalseg_mcp.engine.flat import Flat
 from totalseg_mcp.engine.measure.layers import measure_layers, without_mm
-from totalseg_mcp.engine.models2d import Group, spelt_as_in
-from totalseg_mcp.engine.picture import Layers, Picture
+from totalseg_mcp.engine.models2d import Group
+from totalseg_mcp.engine.picture import Layers
 from totalseg_mcp.engine.products2d import Findings2D, asked_2d, file_names_2d
 from totalseg_mcp.engine.regions import body_regions
 from totalseg_mcp.engine.request2d import Plan2D, Request2D, plan_2d
 from totalseg_mcp.engine.scan import Scan
-from totalseg_mcp.engine.segment2d import Networks2D, Seen, of_picture, of_volume, segment_2d
+from totalseg_mcp.engine.segment2d import Seen, Segmented2D, of_picture, of_volume, segment_2d
 from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.starting import started
 from totalseg_mcp.engine.suggestions import suggestions
 from totalseg_mcp.engine.suitability import suitability_2d
 from totalseg_mcp.engine.supply import deliver, ordered_2d
@@ -28,8 +29,6 @@ from totalseg_mcp.engine.watch import clocked, stage
 from totalseg_mcp.engine.writing import write_together
 
 if TYPE_CHECKING:
-    import torch
-
     from totalseg_mcp.engine.ladder import Ladder
     from totalseg_mcp.engine.network2d import Network2D
 
@@ -47,7 +46,7 @@ class Outcome2D:
     weight_reads: int
     loads: int
     device: str
-    engine: str  # what computed the networks
+    engine: str | None  # what computed the networks
     degradations: tuple[str, ...] = ()  # what was done otherwise than asked; in `warnings` too
 
 
@@ -60,7 +59,6 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
         EngineError: the caller or the operator can put it right; nothing was written.
     """
     began, before = time.perf_counter(), session.stats()
-    ran: dict[str, Network2D] = {}
     chosen = plan_2d(request)
     leftovers = check(request.folder, file_names_2d(request, chosen))
     with session.job(), clocked() as seconds:
@@ -69,20 +67,18 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
             remark = _suits(given, request, chosen)
         deliver(ordered_2d(chosen.groups, session), session, 0.4)
         with stage("start the device", 0.41, 0.45):
-            device, why_not = _device(request.device)
+            ladder, why_not = started(request.device, session)
         with stage("segment", 0.45, 0.85):
             seen = of_volume(given.volume) if isinstance(given, Scan) else of_picture(given.picture)
-            ladder = _ladder(session, device, request.device)
-            layers = ladder.climbed(partial(_layers, request, chosen, seen, _networks(ladder, ran)))
+            segmented = ladder.climbed(partial(_segmented, request, chosen, seen, ladder))
         with stage("measure", 0.85, 0.88):
-            picture = seen(next(iter(ran.values())).channels)
-            findings = _findings(request, chosen, layers, picture, ran)
+            findings = _findings(request, chosen, segmented)
             findings = of_flat(findings, given) if isinstance(given, Flat) else findings
         with stage("write", 0.88, 1.0):
             writers = {name: product.write for name, product in asked_2d(request).items()}
             files = write_together(writers, findings, request.folder)
     seconds["total"] = time.perf_counter() - began
-    degraded = _told(why_not, *(one.network.degraded for one in ran.values()), *ladder.steps)
+    degraded = _told(why_not, *ladder.degradations)
     told = _told(*given.notes, remark, *degraded, *_of_flat(given), beside(leftovers))
     after = session.stats()
     return Outcome2D(
@@ -94,8 +90,8 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
         seconds=seconds,
         weight_reads=after.weight_reads - before.weight_reads,
         loads=after.loads - before.loads,
-        device=str(ladder.device),
-        engine=", ".join(dict.fromkeys(one.network.engine for one in ran.values())),
+        device=ladder.devices,
+        engine=ladder.engines,
         degradations=degraded,
     )
 
@@ -105,8 +101,18 @@ def _told(*texts: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
-def _layers(request: Request2D, chosen: Plan2D, seen: Seen, networks: Networks2D) -> Layers:
-    return segment_2d(seen, chosen.groups, networks, request.threshold, request.mirroring)
+def _segmented(request: Request2D, chosen: Plan2D, seen: Seen, ladder: "Ladder") -> Segmented2D:
+    """The structures in the picture; the networks are let go of, so that they can be put out."""
+    used = []
+
+    def network(group: Group) -> "Network2D":
+        used.append(ladder.loaded_2d(group))
+        return used[-1]
+
+    segmented = segment_2d(seen, chosen.groups, network, request.threshold, request.mirroring)
+    for one in used:
+        ladder.note(one.network)
+    return segmented
 
 
 def _suits(given: Scan | Flat, request: Request2D, chosen: Plan2D) -> str | None:
@@ -141,44 +147,13 @@ def _of_flat(given: Scan | Flat) -> tuple[str | None, ...]:
     )
 
 
-def _device(name: str) -> "tuple[torch.device, str | None]":
-    from totalseg_mcp.engine.device import choose_device
-
-    return choose_device(name)
-
-
-def _ladder(session: Session, device: "torch.device", asked: str) -> "Ladder":
-    from totalseg_mcp.engine.ladder import ANY_GPU, Ladder
-
-    return Ladder(session, device, cpu_allowed=asked == ANY_GPU)
-
-
-def _networks(ladder: "Ladder", ran: "dict[str, Network2D]") -> Networks2D:
-    """The session's networks; those that are asked for are added to `ran`, by their group."""
-
-    def network(group: Group) -> "Network2D":
-        ran[group.name] = ladder.loaded_2d(group)
-        return ran[group.name]
-
-    return network
-
-
-def _findings(
-    request: Request2D,
-    chosen: Plan2D,
-    layers: Layers,
-    picture: Picture,
-    ran: "Mapping[str, Network2D]",
-) -> Findings2D:
+def _findings(request: Request2D, chosen: Plan2D, segmented: Segmented2D) -> Findings2D:
     """Every structure that is wanted, measured."""
+    layers, picture = segmented.layers, segmented.picture
     layers = only(layers, chosen.wanted) if request.structures else layers
     parts = {
-        group.name: tuple(
-            called
-            for name in ran[group.name].names
-            if (called := spelt_as_in(group.names, name)) in layers.names
-        )
-        for group in chosen.groups
+        group: tuple(name for name in names if name in layers.names)
+        for group, names in segmented.parts.items()
     }
     extents = measure_layers(layers, picture, request.include_incomplete)
     regions = body_regions(extents, layers.plane)

@@ -1,7 +1,7 @@
 """From a volume or a picture to layers: the whole way of TotalSegmentator 2D, in order."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Protocol
 
@@ -39,6 +39,15 @@ class Network2D(Protocol):
         """The structures in `picture`, named as by the network."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmented2D:
+    """All layers of one picture, as the first network saw it, and each group's structures."""
+
+    layers: Layers
+    picture: Picture
+    parts: Mapping[str, tuple[str, ...]]
+
+
 Networks2D = Callable[[Group], Network2D]
 Seen = Callable[[tuple[str, ...]], Picture]
 
@@ -49,13 +58,13 @@ def segment_2d(
     networks: Networks2D,
     threshold: float = 0.5,
     mirroring: bool = True,
-) -> Layers:
+) -> Segmented2D:
     """The structures of `groups` in one picture, group by group, named as in TotalSegmentator.
 
     `seen` gives the picture with the channels that a network wants.
     """
     prepared: dict[str, Any] = {}
-    found = []
+    pictures, found = [], {}
     for group in track(groups, "group"):
         network = networks(group)
         with stage("project", 0.0, 0.2):
@@ -66,8 +75,10 @@ def segment_2d(
         with stage("infer", 0.4, 1.0):
             layers = network(prepared[network.recipe], picture, threshold, mirroring)
         names = tuple(spelt_as_in(group.names, name) for name in layers.names)
-        found.append(replace(layers, names=names))
-    return stacked(found)
+        pictures.append(picture)
+        found[group.name] = replace(layers, names=names)
+    parts = {name: layers.names for name, layers in found.items()}
+    return Segmented2D(stacked(list(found.values())), pictures[0], parts)
 
 
 def stacked(found: Sequence[Layers]) -> Layers:

@@ -59,7 +59,7 @@ class Engine2D:
             of_volume(volume),
             folder2d.MODEL.groups,
             lambda group: self.session.network_2d(group, device),
-        )
+        ).layers
 
 
 def compared(found: Layers, truth: Mask) -> tuple[Found, int]:

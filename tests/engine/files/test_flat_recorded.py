@@ -48,7 +48,9 @@ def test_a_file_gives_the_layers_that_ts2d_gave(shared, tmp_path, run, name, col
     read = read_seen(recorded / "inputs" / name)
     seen = of_volume(read.volume) if isinstance(read, Scan) else of_picture(read.picture)
     groups = [GROUPS[folder] for folder in said["models"]]
-    layers = segment_2d(seen, groups, lambda group: network(recorded / "models" / group.folder))
+    layers = segment_2d(
+        seen, groups, lambda group: network(recorded / "models" / group.folder)
+    ).layers
     called = {spelt_by_ts2d(own): own for own in layers.names}
     shown = {called[theirs]: theirs for theirs in call["names"]}
     write_layers_nrrd(layers, shown, tmp_path / "s.seg.nrrd", collapse)
