@@ -134,7 +134,7 @@ def write_texts(texts: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
 def _shared(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """In half precision, equal tensors stored once: nnU-Net's modules go by several names."""
     stored: dict[bytes, torch.Tensor] = {}
-    halves = {key: value.detach().half().contiguous() for key, value in weights.items()}
+    halves = {key: value.detach().cpu().half().contiguous() for key, value in weights.items()}
     return {
         key: stored.setdefault(
             bytes(str(tuple(half.shape)), "ascii") + half.numpy().tobytes(), half

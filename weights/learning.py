@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 from dynamic_network_architectures.architectures.unet import PlainConvUNet
 from torch import nn
@@ -16,7 +15,8 @@ from torch import nn
 PEAK_RATE = 2.5e-3
 WARM_UP = 0.04
 SAVE_EVERY_S = 300
-AHEAD = 3  # patches
+AHEAD = 3  # batches
+CPU = torch.device("cpu")
 
 T = TypeVar("T")
 Loss = Callable[[PlainConvUNet, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -25,11 +25,11 @@ Patches = Iterator[tuple[torch.Tensor, torch.Tensor]]
 log = logging.getLogger("train")
 
 
-def rate(done: float, peak: float = PEAK_RATE) -> float:
+def rate(done: float) -> float:
     """The learning rate when a share `done` of the time has passed."""
     if done < WARM_UP:
-        return peak * (0.05 + 0.95 * done / WARM_UP)
-    return peak * (0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+        return PEAK_RATE * (0.05 + 0.95 * done / WARM_UP)
+    return PEAK_RATE * (0.002 + 0.998 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
 def features(module: PlainConvUNet, image: torch.Tensor) -> list[torch.Tensor]:
@@ -55,22 +55,24 @@ class Run:
     """A training run: network, its running mean, optimiser, and the time spent."""
 
     def __init__(
-        self, state: Path, module: PlainConvUNet, loss: Loss, peak: float = PEAK_RATE
+        self, state: Path, module: PlainConvUNet, loss: Loss, device: torch.device = CPU
     ) -> None:
-        self.state, self.module, self.loss, self.peak = state, module, loss, peak
+        self.state, self.module, self.loss = state, module.to(device), loss
         self.mean = {k: v.clone() for k, v in self.module.state_dict().items()}
-        self.optimiser = torch.optim.AdamW(self.module.parameters(), lr=peak, weight_decay=1e-2)
+        self.optimiser = torch.optim.AdamW(
+            self.module.parameters(), lr=PEAK_RATE, weight_decay=1e-2
+        )
         self.steps, self.spent_s = 0, 0.0
         if state.exists():
-            kept = torch.load(state, weights_only=True)
+            kept = torch.load(state, map_location=device, weights_only=True)
             self.module.load_state_dict(kept["module"])
             self.mean, self.steps, self.spent_s = kept["mean"], kept["steps"], kept["spent_s"]
             self.optimiser.load_state_dict(kept["optimiser"])
 
-    def step(self, image: torch.Tensor, truth: torch.Tensor, done: float) -> float:
-        """One patch; returns its loss."""
+    def step(self, image: torch.Tensor, truth: torch.Tensor, done: float) -> torch.Tensor:
+        """One batch; returns its loss."""
         for group in self.optimiser.param_groups:
-            group["lr"] = rate(done, self.peak)
+            group["lr"] = rate(done)
         loss = self.loss(self.module, image, truth)
         self.optimiser.zero_grad()
         loss.backward()
@@ -78,9 +80,9 @@ class Run:
         self.optimiser.step()
         self.steps += 1
         keep = min(0.995, 1 - 1 / (1 + self.steps / 8))
-        for key, value in self.module.state_dict().items():
-            self.mean[key].lerp_(value, 1 - keep)
-        return float(loss.detach())
+        now = self.module.state_dict()
+        torch._foreach_lerp_([self.mean[key] for key in now], list(now.values()), 1 - keep)
+        return loss.detach()
 
     def save(self) -> None:
         """The state to go on from."""
@@ -98,7 +100,8 @@ def learn(run: Run, patches: Patches, minutes: float, keep: Callable[[Run], None
             break
         losses.append(run.step(image, truth, run.spent_s / (minutes * 60)))
         if run.steps % 50 == 0:
-            log.info("%d steps, %.0f s, loss %.3f", run.steps, run.spent_s, np.mean(losses))
+            mean = torch.stack(losses).mean().item()
+            log.info("%d steps, %.0f s, loss %.3f", run.steps, run.spent_s, mean)
             losses.clear()
         if time.monotonic() - saved > SAVE_EVERY_S:
             keep(run)

@@ -101,7 +101,7 @@ def test_the_weights_fit_the_network_of_the_plans(group):
 
 def test_the_five_folders_are_small():
     size = sum(file.stat().st_size for file in folder2d.DEMO.rglob("*") if file.is_file())
-    assert size < 6_500_000
+    assert size < 10_000_000
 
 
 def test_evaluation_uses_bodies_that_training_never_sees():
@@ -132,4 +132,4 @@ def test_the_demonstration_finds_the_structures_of_a_phantom_it_never_saw(seed, 
     scores, _ = evaluate2d.compared(_engine()(volume), projections.shadows(truth))
     assert len(scores) > 70
     assert scores["liver"] > 0.85
-    assert np.mean(list(scores.values())) > 0.78
+    assert np.mean(list(scores.values())) > 0.85
