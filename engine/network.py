@@ -91,16 +91,19 @@ class Network:
     def numbered(
         self, finished: Iterator[Finished], made: Mapping[str, Any]
     ) -> NDArray[np.integer]:
-        """Label numbers [z, y, x] on the grid of the image, from logits on the same grid."""
+        """Label numbers [z, y, x] on the grid of the image, from logits on the same grid.
+
+        They are found where the logits are: from a GPU one byte a voxel travels, not all classes.
+        """
         box = bounding_box_to_slice(made["bbox_used_for_cropping"])
         labels = None
         for planes, logits in finished:
             if labels is None:
-                most = np.min_scalar_type(len(logits) - 1)
-                labels = np.zeros(made["shape_before_cropping"], most)
-            labels[box][planes] = logits.argmax(0).numpy()
+                most = torch.from_numpy(np.empty(0, np.min_scalar_type(len(logits) - 1))).dtype
+                labels = logits.new_zeros(made["shape_before_cropping"], dtype=most)
+            labels[box][planes] = logits.argmax(0)
         assert labels is not None, "an image has at least one plane"
-        return labels
+        return labels.cpu().numpy()
 
     def restored(
         self, logits: torch.Tensor, made: Mapping[str, Any], by_class: bool
