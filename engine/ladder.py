@@ -24,6 +24,7 @@ from totalseg_mcp.engine.watch import stage
 T = TypeVar("T")
 CPU = torch.device("cpu")
 ANY_GPU = "gpu"  # the name of a device that may be the CPU where there is none
+FREE = {"cuda": torch.cuda.empty_cache, "mps": torch.mps.empty_cache}
 # How errors of other kinds than torch's own say it: of Metal, of CUDA's libraries, of the CPU.
 SIGNS = ("out of memory", "ALLOC_FAILED", "can't allocate memory", "not enough memory")
 
@@ -145,7 +146,7 @@ def free_cache(ladder: Ladder) -> bool:
     """Give back what torch holds of the device without using it."""
     if ladder.device == CPU:
         return False
-    torch.accelerator.empty_cache()
+    FREE[ladder.device.type]()
     return True
 
 
