@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from totalseg_mcp.engine.descriptions import described
 from totalseg_mcp.engine.errors import BadRequestError, MissingWeightsError
+from totalseg_mcp.engine.heap import give_back
 from totalseg_mcp.engine.job import Job
 from totalseg_mcp.engine.memory import free_memory
 from totalseg_mcp.engine.need import SLACK, Memory, Sizes, gib, refuse_beyond, stages
@@ -38,17 +39,18 @@ class Forecast:
     told: Memory | None = None
 
     def check(self, job: Job) -> None:
-        """Before the work of `job`.
+        """Before the work of `job`; what is kept without being used is given back if need be.
 
         Raises:
             BadRequestError: it does not fit.
         """
-        now = resident() or UNTOLD
         masks = job.request.saving_threads
-        memory = Memory(now + self._most(job.plan, masks), now + free_memory())
+        memory = self._foretold(job.plan, masks)
+        if memory.needed > memory.available and give_back():
+            memory = self._foretold(job.plan, masks)
         note(f"memory: {gib(memory.needed)} needed, {gib(memory.available)} available")
         if memory.needed > memory.available:
-            others = {name: now + self._most(p, masks) for name, p in thriftier(job)}
+            others = {name: self._foretold(p, masks).needed for name, p in thriftier(job)}
             refuse_beyond(memory, others, self.grid)
         if self.told is None or memory.needed > self.told.needed:
             self.told = memory
@@ -58,6 +60,10 @@ class Forecast:
         now = resident() or UNTOLD
         told = self.told or Memory(now, now + free_memory())  # earlier labels were reused
         return replace(told, peak=most_resident() if self.noted else None)
+
+    def _foretold(self, of: Plan, masks: int) -> Memory:
+        now = resident() or UNTOLD
+        return Memory(now + self._most(of, masks), now + free_memory())
 
     def _most(self, of: Plan, masks: int) -> int:
         return SLACK + max(stages(of, self.grid, self._sizes, self.host, masks).values())

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.heap import give_back
 from totalseg_mcp.engine.models2d import Group
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D
@@ -154,6 +155,7 @@ def put_out(ladder: Ladder) -> bool:
     """Put out the networks on the device; the one that is needed is read again."""
     gone = ladder.session.put_out(ladder.device)
     free_cache(ladder)
+    give_back()
     return gone > 0
 
 
