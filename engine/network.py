@@ -101,7 +101,7 @@ class Network:
             if labels is None:
                 most = torch.from_numpy(np.empty(0, np.min_scalar_type(len(logits) - 1))).dtype
                 labels = logits.new_zeros(made["shape_before_cropping"], dtype=most)
-            labels[box][planes] = winners(logits)
+            labels[box][planes] = numbers_of(logits)
         assert labels is not None, "an image has at least one plane"
         return labels.cpu().numpy()
 
@@ -133,7 +133,7 @@ class Network:
         return there
 
 
-def winners(logits: torch.Tensor) -> torch.Tensor:
+def numbers_of(logits: torch.Tensor) -> torch.Tensor:
     """The number of the class with the greatest of `logits` [class, ...], the first of equals.
 
     On their device.
