@@ -190,7 +190,7 @@ def _bench(
             image = digest_of(scan.volume)
         engine = _engine(session, device)
         recollection = Recollection(session.results, session.store, image, engine)
-    views = Views(scan.volume)
+    views = Views(scan.volume, ladder.zoomed)
     return Bench(
         views, ladder.network, session.reach, recollection, lambda: ladder.device == device
     )
