@@ -13,6 +13,7 @@ from model_folder import make_model_folder
 from nnunets_own import FASTEST, by_nnunet, scan
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 
+from totalseg_mcp.engine.image.zoom import zoomed
 from totalseg_mcp.engine.ladder import Ladder
 from totalseg_mcp.engine.loading import load
 from totalseg_mcp.engine.session import Session
@@ -119,6 +120,14 @@ def test_a_gpu_without_memory_is_climbed_down_from_and_serves_the_next_call(
     again = Ladder(session, GPU, cpu_allowed=True)
     assert np.mean(again.network(FASTEST)(image, 0.5, False) == labels) > 0.99
     assert (again.steps, again.devices) == ([], "cuda:0")
+
+
+@pytest.mark.parametrize("mib", [1024, NOTHING_MIB], ids=["there", "without memory on the CPU"])
+def test_a_scan_is_stretched_by_splines_as_on_the_cpu_bit_by_bit(session, mib):
+    data, shape = scan((60, 70, 50)).data, (41, 90, 50)
+    with at_most(mib):
+        found = Ladder(session, GPU, cpu_allowed=False).zoomed(data, shape, 3, 1, np.float64)
+    np.testing.assert_array_equal(found, zoomed(data, shape, 3, 1, np.float64))
 
 
 class StopError(Exception):
