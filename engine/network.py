@@ -16,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.image.logits import class_by_class
+from totalseg_mcp.engine.image.winners import winners
 from totalseg_mcp.engine.sliding import TORCH, Finished, Slider, Way, Window
 from totalseg_mcp.engine.volume import Volume
 
@@ -116,7 +117,7 @@ class Network:
             stretch = partial(self.stretched, made=made)
             labels[box] = class_by_class(logits.numpy(), tuple(cropped), stretch)
         else:
-            labels[box] = self.stretched(logits.numpy(), made).argmax(0)
+            labels[box] = winners(self.stretched(logits.numpy(), made))
         return labels
 
     def stretched(
@@ -134,8 +135,10 @@ class Network:
 
 
 def numbers_of(logits: torch.Tensor) -> torch.Tensor:
-    """The number of the class with the greatest of `logits` [class, ...], the first of equals.
+    """The number of the class with the greatest of `logits` [class, z, y, x], the first of equals.
 
     On their device.
     """
+    if logits.device.type == "cpu":
+        return torch.from_numpy(winners(logits.numpy()))
     return logits.argmax(0)

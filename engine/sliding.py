@@ -127,7 +127,7 @@ class Belt:
         """The weighted mean in `planes`, which do not go round; they may be overwritten."""
         first = planes.start % self.total.shape[1]
         here = slice(first, first + planes.stop - planes.start)
-        mean = finite(self.total[:, here].div_(self.weights[here])).clone()
+        mean = finite(self.total[:, here].div(self.weights[here]))
         self.total[:, here] = 0
         self.weights[here] = 0
         return mean
@@ -237,7 +237,7 @@ def inside(planes: slice, outputs: torch.Tensor, inner: list[slice]) -> Iterator
 
 def finite(outputs: torch.Tensor) -> torch.Tensor:
     """`outputs`; raises NotReadyError where they are infinite or no numbers."""
-    if not torch.isfinite(outputs).all():
+    if not all(torch.isfinite(extreme) for extreme in torch.aminmax(outputs)):
         raise NotReadyError(
             "The network's output is not finite: it overflowed half precision, or the weights are "
             "damaged. Fetch the published weights again."
