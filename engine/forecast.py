@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from totalseg_mcp.engine.descriptions import described
 from totalseg_mcp.engine.errors import BadRequestError, MissingWeightsError
+from totalseg_mcp.engine.heap import give_back
 from totalseg_mcp.engine.job import Job
 from totalseg_mcp.engine.memory import free_memory
 from totalseg_mcp.engine.need import SLACK, Memory, Sizes, gib, refuse_beyond, stages
@@ -25,30 +26,29 @@ RELEASED = Sizes(patch=(128, 128, 128), features=32, spacing_mm=(1.5, 1.5, 1.5))
 class Forecast:
     """What the jobs on a scan on `grid` will need, and what was available for them.
 
-    `host` says that the networks run on the CPU, `whole_tiles` is as in `Sizes`, and `noted` says
-    that the system notes the peak of these jobs alone. The figures are those of the job that needs
-    most.
+    `host` says that the networks run on the CPU, and `noted` that the system notes the peak of
+    these jobs alone. The figures are those of the job that needs most.
     """
 
     grid: Grid
     store: Store
     host: bool
-    whole_tiles: bool
     noted: bool
     told: Memory | None = None
 
     def check(self, job: Job) -> None:
-        """Before the work of `job`.
+        """Before the work of `job`; what is kept without being used is given back if need be.
 
         Raises:
             BadRequestError: it does not fit.
         """
-        now = resident() or UNTOLD
         masks = job.request.saving_threads
-        memory = Memory(now + self._most(job.plan, masks), now + free_memory())
+        memory = self._foretold(job.plan, masks)
+        if memory.needed > memory.available and give_back():
+            memory = self._foretold(job.plan, masks)
         note(f"memory: {gib(memory.needed)} needed, {gib(memory.available)} available")
         if memory.needed > memory.available:
-            others = {name: now + self._most(p, masks) for name, p in thriftier(job)}
+            others = {name: self._foretold(p, masks).needed for name, p in thriftier(job)}
             refuse_beyond(memory, others, self.grid)
         if self.told is None or memory.needed > self.told.needed:
             self.told = memory
@@ -59,6 +59,10 @@ class Forecast:
         told = self.told or Memory(now, now + free_memory())  # earlier labels were reused
         return replace(told, peak=most_resident() if self.noted else None)
 
+    def _foretold(self, of: Plan, masks: int) -> Memory:
+        now = resident() or UNTOLD
+        return Memory(now + self._most(of, masks), now + free_memory())
+
     def _most(self, of: Plan, masks: int) -> int:
         return SLACK + max(stages(of, self.grid, self._sizes, self.host, masks).values())
 
@@ -67,7 +71,7 @@ class Forecast:
         try:
             folder = self.store.find(model)
         except MissingWeightsError:
-            return replace(RELEASED, whole_tiles=self.whole_tiles)
+            return RELEASED
         _, configuration, _ = described(folder, model.configuration)
         z, y, x = configuration.spacing
         features = configuration.network_arch_init_kwargs.get("features_per_stage", [])
@@ -75,7 +79,6 @@ class Forecast:
             patch=tuple(configuration.patch_size),
             features=features[0] if features else RELEASED.features,
             spacing_mm=(x, y, z),
-            whole_tiles=self.whole_tiles,
         )
 
 

@@ -6,24 +6,28 @@ Tiles do not become smaller: a network's labels depend on how much it sees at on
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.heap import give_back
+from totalseg_mcp.engine.image.zoom import LINEAR, zoomed
 from totalseg_mcp.engine.models2d import Group
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D
 from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.splines import stretched
 from totalseg_mcp.engine.tasks import Model
-from totalseg_mcp.engine.volume import Volume
+from totalseg_mcp.engine.volume import Shape, Volume
 from totalseg_mcp.engine.watch import stage
 
 T = TypeVar("T")
 CPU = torch.device("cpu")
 ANY_GPU = "gpu"  # the name of a device that may be the CPU where there is none
+FREE = {"cuda": torch.cuda.empty_cache, "mps": torch.mps.empty_cache}
 # How errors of other kinds than torch's own say it: of Metal, of CUDA's libraries, of the CPU.
 SIGNS = ("out of memory", "ALLOC_FAILED", "can't allocate memory", "not enough memory")
 
@@ -76,6 +80,19 @@ class Ladder:
         return (
             replace(network, network=replace(network.network, host=True)) if self.host else network
         )
+
+    def zoomed(
+        self, data: NDArray[Any], shape: Shape, order: int, threads: int, dtype: DTypeLike
+    ) -> NDArray[Any]:
+        """As `image.zoom.zoomed`, bit by bit; on a CUDA device where it has room.
+
+        Linear ones stay on the CPU: its threads take less time than the way to a device and back.
+        """
+        if self.device.type == "cuda" and order > LINEAR:
+            with memory_short():
+                return stretched(data, shape, order, self.device).astype(dtype)
+            free_cache(self)
+        return zoomed(data, shape, order, threads, dtype)
 
     def note(self, network: Network) -> None:
         """Remember that `network` has given labels."""
@@ -145,7 +162,7 @@ def free_cache(ladder: Ladder) -> bool:
     """Give back what torch holds of the device without using it."""
     if ladder.device == CPU:
         return False
-    torch.accelerator.empty_cache()
+    FREE[ladder.device.type]()
     return True
 
 
@@ -153,6 +170,7 @@ def put_out(ladder: Ladder) -> bool:
     """Put out the networks on the device; the one that is needed is read again."""
     gone = ladder.session.put_out(ladder.device)
     free_cache(ladder)
+    give_back()
     return gone > 0
 
 

@@ -16,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.image.logits import class_by_class
+from totalseg_mcp.engine.image.winners import winners
 from totalseg_mcp.engine.sliding import TORCH, Finished, Slider, Way, Window
 from totalseg_mcp.engine.volume import Volume
 
@@ -91,16 +92,19 @@ class Network:
     def numbered(
         self, finished: Iterator[Finished], made: Mapping[str, Any]
     ) -> NDArray[np.integer]:
-        """Label numbers [z, y, x] on the grid of the image, from logits on the same grid."""
+        """Label numbers [z, y, x] on the grid of the image, from logits on the same grid.
+
+        They are found where the logits are: from a GPU one byte a voxel travels, not all classes.
+        """
         box = bounding_box_to_slice(made["bbox_used_for_cropping"])
         labels = None
         for planes, logits in finished:
             if labels is None:
-                most = np.min_scalar_type(len(logits) - 1)
-                labels = np.zeros(made["shape_before_cropping"], most)
-            labels[box][planes] = logits.argmax(0).numpy()
+                most = torch.from_numpy(np.empty(0, np.min_scalar_type(len(logits) - 1))).dtype
+                labels = logits.new_zeros(made["shape_before_cropping"], dtype=most)
+            labels[box][planes] = numbers_of(logits)
         assert labels is not None, "an image has at least one plane"
-        return labels
+        return labels.cpu().numpy()
 
     def restored(
         self, logits: torch.Tensor, made: Mapping[str, Any], by_class: bool
@@ -113,7 +117,7 @@ class Network:
             stretch = partial(self.stretched, made=made)
             labels[box] = class_by_class(logits.numpy(), tuple(cropped), stretch)
         else:
-            labels[box] = self.stretched(logits.numpy(), made).argmax(0)
+            labels[box] = winners(self.stretched(logits.numpy(), made))
         return labels
 
     def stretched(
@@ -128,3 +132,13 @@ class Network:
         resample = self.configuration.resampling_fn_probabilities
         there: NDArray[np.float16] = np.asarray(resample(logits, cropped, planned, spacing))
         return there
+
+
+def numbers_of(logits: torch.Tensor) -> torch.Tensor:
+    """The number of the class with the greatest of `logits` [class, z, y, x], the first of equals.
+
+    On their device.
+    """
+    if logits.device.type == "cpu":
+        return torch.from_numpy(winners(logits.numpy()))
+    return logits.argmax(0)

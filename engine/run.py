@@ -175,7 +175,6 @@ def _forecast(scan: Scan, session: Session, device: "torch.device", alone: bool)
         scan.volume.grid,
         session.store,
         host=device.type == "cpu",
-        whole_tiles=not compiles(session.cpu),
         noted=alone,
     )
 
@@ -190,7 +189,7 @@ def _bench(
             image = digest_of(scan.volume)
         engine = _engine(session, device)
         recollection = Recollection(session.results, session.store, image, engine)
-    views = Views(scan.volume)
+    views = Views(scan.volume, ladder.zoomed)
     return Bench(
         views, ladder.network, session.reach, recollection, lambda: ladder.device == device
     )

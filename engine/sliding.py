@@ -8,7 +8,6 @@ planes of a tile a fifth of that.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby, pairwise, product
 from typing import Any, NamedTuple
@@ -21,10 +20,15 @@ from nnunetv2.inference.sliding_window_prediction import (
 )
 
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.pace import pace
+from totalseg_mcp.engine.precision import precision
 from totalseg_mcp.engine.watch import track
 
 GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
-AT_ONCE = 4  # finished planes that are handed on together
+# Finished planes that are handed on together: on a CPU those that its caches hold, on other devices
+# enough for them to be busy.
+AT_ONCE = {"cpu": 4}
+MANY_AT_ONCE = 16
 
 Fold = Any  # a torch module, or what another engine has in its place
 Tile = tuple[slice, ...]
@@ -123,7 +127,7 @@ class Belt:
         """The weighted mean in `planes`, which do not go round; they may be overwritten."""
         first = planes.start % self.total.shape[1]
         here = slice(first, first + planes.stop - planes.start)
-        mean = finite(self.total[:, here].div_(self.weights[here])).clone()
+        mean = finite(self.total[:, here].div(self.weights[here]))
         self.total[:, here] = 0
         self.weights[here] = 0
         return mean
@@ -131,9 +135,10 @@ class Belt:
     def pieces(self, planes: slice) -> Iterator[slice]:
         """`planes` in parts that `take` takes."""
         first = planes.start
+        at_once = AT_ONCE.get(self.total.device.type, MANY_AT_ONCE)
         for place in self._round(planes):
-            for start in range(place.start, place.stop, AT_ONCE):
-                count = min(AT_ONCE, place.stop - start)
+            for start in range(place.start, place.stop, at_once):
+                count = min(at_once, place.stop - start)
                 yield slice(first, first + count)
                 first += count
 
@@ -160,14 +165,15 @@ class Slider:
     def __call__(self, folds: tuple[Fold, ...], data: torch.Tensor) -> Iterator[Finished]:
         """The mean of the outputs of `folds` over `data` [channel, (z,) y, x], half precision.
 
-        In parts [class, plane, (y,) x] on the CPU, that follow each other from the first plane to
-        the last. Raises NotReadyError where an output is not finite.
+        In parts [class, plane, (y,) x] that follow each other from the first plane to the last,
+        where they were added up. Raises NotReadyError where an output is not finite.
         """
         patch = self.window.patch
         padded, inner = pad_nd_image(data, patch, "constant", {"value": 0}, True, None)
         padded = padded if self.host else padded.to(self.device)
         shape = tuple(padded.shape[1:])
         belts: dict[int, Belt] = {}
+        tile_done = pace(self.device)
         done = 0
         try:
             for step in track(steps(self.window.rows(shape), len(folds), shape[0]), "tile"):
@@ -176,7 +182,7 @@ class Slider:
                     if step.fold not in belts:
                         belts[step.fold] = Belt.under(outputs, patch[0], shape[1:])
                     belts[step.fold].add(outputs, weight, at)
-                settle(self.device)
+                tile_done()
                 if step.last:
                     self.way.rest(fold)
                 for planes in belts[0].pieces(slice(done, step.final)):
@@ -193,7 +199,7 @@ class Slider:
         weight = gaussian(self.window.patch, self.device)
         image = padded[(slice(None), *tile)][None].to(self.device).contiguous()
         first = tile[0].start
-        with autocast(self.device):
+        with precision(self.device):
             for outputs in self.way.outputs(fold, image):
                 last = first + outputs.shape[1]
                 here = weight[first - tile[0].start : last - tile[0].start]
@@ -220,31 +226,20 @@ def mean(belts: list[Belt], planes: slice) -> torch.Tensor:
 
 
 def inside(planes: slice, outputs: torch.Tensor, inner: list[slice]) -> Iterator[Finished]:
-    """What of `outputs` [class, plane, ...] is not padding, on the CPU; nothing if all is."""
+    """What of `outputs` [class, plane, ...] is not padding; nothing if all is."""
     image, *across = inner
     start, stop = max(planes.start, image.start), min(planes.stop, image.stop)
     if start < stop:
         kept = slice(start - planes.start, stop - planes.start)
         there = slice(start - image.start, stop - image.start)
-        yield there, outputs[(slice(None), kept, *across)].cpu()
+        yield there, outputs[(slice(None), kept, *across)]
 
 
 def finite(outputs: torch.Tensor) -> torch.Tensor:
     """`outputs`; raises NotReadyError where they are infinite or no numbers."""
-    if not torch.isfinite(outputs).all():
+    if not all(torch.isfinite(extreme) for extreme in torch.aminmax(outputs)):
         raise NotReadyError(
             "The network's output is not finite: it overflowed half precision, or the weights are "
             "damaged. Fetch the published weights again."
         )
     return outputs
-
-
-def settle(device: torch.device) -> None:
-    """Wait for the device, so that progress is what was done and not what was queued."""
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
-
-
-def autocast(device: torch.device) -> AbstractContextManager[Any]:
-    """Mixed precision on CUDA, as nnU-Net has it; plain float32 elsewhere."""
-    return torch.autocast("cuda") if device.type == "cuda" else nullcontext()

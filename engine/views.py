@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from totalseg_mcp.engine.image.crop import Box, crop
 from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.image.resample import to_spacing, truncated
+from totalseg_mcp.engine.image.zoom import Zoom, zoomed
 from totalseg_mcp.engine.plan import Plan
 from totalseg_mcp.engine.volume import Labels, Spacing, Volume
 
@@ -16,12 +17,13 @@ Key = tuple[Box | None, Spacing | None, int]
 
 @dataclass(slots=True, eq=False)
 class Views:
-    """The views of one `scan`, for plans that see or look for the same.
+    """The views of one `scan`, stretched by `zoom`, for plans that see or look for the same.
 
     The last two images are kept, and all labels.
     """
 
     scan: Volume
+    zoom: Zoom = zoomed
     _made: OrderedDict[Key, Volume] = field(default_factory=OrderedDict)
     _found: dict[Plan, Labels] = field(default_factory=dict)
 
@@ -46,4 +48,5 @@ class Views:
         upright = reorient(part, "RAS")
         if plan.spacing_mm is None:
             return upright
-        return to_spacing(upright, plan.spacing_mm, plan.resampling_order, plan.threads)
+        order, threads = plan.resampling_order, plan.threads
+        return to_spacing(upright, plan.spacing_mm, order, threads, self.zoom)

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from totalseg_mcp.engine.errors import EngineError
+from totalseg_mcp.engine.heap import keep_freed
 from totalseg_mcp.server.cache import add_cache
 from totalseg_mcp.server.log import start_log
 from totalseg_mcp.server.options import add_sources, add_weights
@@ -127,6 +128,7 @@ def _add_demo(parser: ArgumentParser) -> None:
 
 
 def _serve(arguments: Namespace) -> int:
+    keep_freed()
     chosen = settings(arguments, os.environ)
     start_log(chosen.log_level)
     from totalseg_mcp.server.serving import serve

@@ -1,10 +1,14 @@
 """From the settings to a running server."""
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import anyio
+
 from totalseg_mcp.engine.engines import compiles
+from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.results import Results, results_folder
 from totalseg_mcp.engine.session import Session
@@ -12,6 +16,7 @@ from totalseg_mcp.engine.weights import Store, cache_folder
 from totalseg_mcp.engine.weights2d import Store2D
 from totalseg_mcp.schemas.fields import DEVICE
 from totalseg_mcp.server.app import build
+from totalseg_mcp.server.resting import rest
 from totalseg_mcp.server.settings import BadSettingsError, Settings
 from totalseg_mcp.server.stdio import serve_stdio
 from totalseg_mcp.server.warming import warm_up
@@ -28,11 +33,18 @@ def serve(settings: Settings) -> None:
     """
     shared, lane = session(settings), Lane()
     server = build(TOOLS, shared, lane)
-    background = partial(warm_up, settings.warm_up, shared, lane)
+    background = partial(beside_calls, settings.warm_up, shared, lane)
     if settings.http is None:
         serve_stdio(server, background)
     else:
         serve_http(server, settings.http, settings.token, background=background)
+
+
+async def beside_calls(warm: Sequence[Options], shared: Session, lane: Lane) -> None:
+    """What is done while the server serves: networks made ready first, memory given back later."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(warm_up, warm, shared, lane)
+        group.start_soon(rest, lane)
 
 
 def session(settings: Settings) -> Session:

@@ -41,6 +41,12 @@ class Lane:
     def __init__(self) -> None:
         self._lock = anyio.Lock()
         self._line: list[Note] = []
+        self.turns = 0  # that have ended
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is here."""
+        return not self._line
 
     @asynccontextmanager
     async def turn(self, note: Note) -> AsyncIterator[None]:
@@ -51,6 +57,7 @@ class Lane:
                 yield
         finally:
             self._line.remove(note)
+            self.turns += 1
 
     def place(self, note: Note) -> Progress:
         """What to tell the client of a job that has not begun."""

@@ -14,14 +14,14 @@ from parity.record import CONFIGURATION
 
 from benchmarks.agreement import DisagreementError
 from benchmarks.calls.alike import compared, like_masks
-from benchmarks.calls.cases import CASES, LONG, chosen
+from benchmarks.calls.cases import CASES, GPU, LONG, ON_GPU, chosen
 from benchmarks.calls.cohort import PAGE as SCALE_PAGE
 from benchmarks.calls.cohort import PARTS, hourly, task_tiles, tile_count
 from benchmarks.calls.cohort import TEMPLATE as SCALE
 from benchmarks.calls.cohort import page as scale_page
 from benchmarks.calls.measured import Call, Measured, Slope, Trial, load
 from benchmarks.calls.networks import TINY, make_network
-from benchmarks.calls.page import MEASURED, PAGE, TEMPLATE, page
+from benchmarks.calls.page import MEASURED, PAGE, TEMPLATE, on_gpu, page
 from benchmarks.calls.plot import draw
 from benchmarks.calls.programs import (
     API,
@@ -179,7 +179,7 @@ def test_the_page_about_scale_is_worked_out_from_the_parts(measured):
 
 
 def test_the_cases_are_calls_that_both_programs_understand():
-    for case in CASES.values():
+    for case in (*CASES.values(), *ON_GPU.values()):
         Arguments(input_path="/scan", output_dir="/out", **case.ours)
         assert set(case.programs) <= set(PROGRAMS)
         assert case.programs[0] == OURS
@@ -193,6 +193,26 @@ def test_long_cases_run_only_if_they_are_named_and_peers_only_if_they_are_asked_
     assert alone.programs == (OURS, OPENVINO)
 
 
+def test_cases_on_a_gpu_run_only_if_that_device_is_asked_for():
+    assert set(chosen(None, peers=True, device=GPU)) == set(ON_GPU)
+    assert not set(ON_GPU) & set(CASES)
+    assert {case.ours["device"] for case in ON_GPU.values()} == {"gpu"}
+    assert {case.ours["device"] for case in CASES.values()} == {"cpu"}
+
+
+def test_the_tables_of_a_gpu_say_the_ratio_and_what_of_it_was_taken():
+    def on_it(program, wall, mib):
+        known = trial("gpu-small-true", program, wall, wall)
+        return replace(known, size=replace(known.size, gpu_mib=mib))
+
+    text = on_gpu(Measured(ABOUT, (on_it(OURS, 2.0, 1500.0), on_it(CLI, 9.0, 2500.0))))
+    rows = {line.split(" | ")[0][2:]: line for line in text.splitlines() if line.startswith("| ")}
+    assert "- machine: m" in text
+    assert "| 4.5 | 4.5 |" in rows[CLI]
+    assert "GPU 1,500" in rows[OURS]
+    assert "GPU 2,500" in rows[CLI]
+
+
 def save_masks(folder: Path, voxels):
     folder.mkdir()
     for number, name in enumerate(NAMES):
@@ -203,10 +223,11 @@ def save_masks(folder: Path, voxels):
 
 
 @pytest.mark.parametrize(("voxels", "alike"), [(502, True), (503, False)])
-def test_openvino_may_differ_in_one_voxel_of_a_thousand(tmp_path, voxels, alike):
+def test_openvino_and_a_gpu_may_differ_in_one_voxel_of_a_thousand(tmp_path, voxels, alike):
     save_masks(tmp_path / "ours", 500)
     save_masks(tmp_path / "other", voxels)
     assert compared(OPENVINO, CASES["small-tiny"]) is like_masks
+    assert compared(CLI, ON_GPU["gpu-small-true"]) is like_masks
     if alike:
         like_masks(tmp_path / "ours", tmp_path / "other")
         return

@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 from benchmarks.calls.programs import API, CLI, OPENVINO, OURS, PROGRAMS, THEIR_SERVER
 
+CPU, GPU = "cpu", "gpu"  # as all programs call them
+
 
 @dataclass(frozen=True)
 class Case:
-    """`total`, 3 mm, on the CPU: a scan, a network, what is wanted, and who takes part.
+    """`total`, 3 mm: a scan, a network, what is wanted, on which `device`, and who takes part.
 
     `calls` are those of one process, one after another; `rounds` the processes of each program.
     `smooth` is TotalSegmentator's higher_order_resampling, which its MCP server always sets.
@@ -24,13 +26,14 @@ class Case:
     statistics: bool = False
     preview: bool = False
     smooth: bool = False
+    device: str = CPU
 
     @property
     def ours(self) -> Mapping[str, Any]:
         """The arguments of our tool."""
         return {
             "fast": True,
-            "device": "cpu",
+            "device": self.device,
             "cache": False,  # or the second call would run no network
             "statistics": self.statistics,
             "stats_include_incomplete": self.smooth,
@@ -94,13 +97,48 @@ CASES: Mapping[str, Case] = {
         preview=True,
     ),
 }
+# The first ones say most; all take some minutes on a fast GPU. Previews would need fury and Xvfb.
+ON_GPU: Mapping[str, Case] = {
+    "gpu-small-true": Case(
+        "Small scan, network of the true size",
+        "small",
+        "true size",
+        (OURS, CLI, API),
+        rounds=1,
+        device=GPU,
+    ),
+    "gpu-large-true": Case(
+        "Large scan, 117 masks: network of the true size",
+        "large",
+        "true size",
+        (OURS, CLI, API),
+        calls=2,
+        rounds=1,
+        device=GPU,
+    ),
+    "gpu-small-tiny": Case(
+        "Small scan, tiny network", "small", "tiny", (OURS, CLI, API), rounds=1, device=GPU
+    ),
+    "gpu-large-tiny": Case(
+        "Large scan, 117 masks: tiny network",
+        "large",
+        "tiny",
+        (OURS, CLI),
+        calls=2,
+        rounds=1,
+        device=GPU,
+    ),
+}
+BY_DEVICE: Mapping[str, Mapping[str, Case]] = {CPU: CASES, GPU: ON_GPU}
+
 LONG = ("large-true",)  # only if it is asked for by name: half an hour
 
 
-def chosen(names: list[str] | None, peers: bool) -> dict[str, Case]:
-    """The cases called `names`, or all but the long ones, and who can take part in them."""
-    wanted = [name for name in names or CASES if name in CASES and (names or name not in LONG)]
-    return {name: _without_peers(CASES[name]) if not peers else CASES[name] for name in wanted}
+def chosen(names: list[str] | None, peers: bool, device: str = CPU) -> dict[str, Case]:
+    """Those on `device` called `names`, or all but the long ones, and who can take part in them."""
+    cases = BY_DEVICE[device]
+    wanted = [name for name in names or cases if name in cases and (names or name not in LONG)]
+    return {name: _without_peers(cases[name]) if not peers else cases[name] for name in wanted}
 
 
 def _without_peers(case: Case) -> Case:

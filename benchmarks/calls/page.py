@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.calls import tables
-from benchmarks.calls.cases import CASES
+from benchmarks.calls.cases import CASES, ON_GPU
 from benchmarks.calls.measured import Measured, load
 from benchmarks.calls.plot import draw
 from benchmarks.run import HERE, RESULTS
@@ -31,6 +31,15 @@ def page(measured: Measured, results: str, template: str) -> str:
         slopes="\n".join([*tables.sizes(measured), "", *tables.classes(measured)]),
         missing="\n".join(tables.missing(measured)),
     )
+
+
+def on_gpu(measured: Measured) -> str:
+    """The tables of the cases on a GPU, with what was run on what."""
+    shown = (tables.case(name, case, measured) for name, case in ON_GPU.items())
+    stages = tables.stages(measured, ON_GPU)
+    about = (f"- {name}: {said}" for name, said in measured.about.items())
+    refused = (f"- {r.case}, {r.program}: left out. {r.reason}" for r in measured.refused)
+    return "\n".join([*about, *refused, "", *filter(None, shown), *stages, ""])
 
 
 def main() -> None:

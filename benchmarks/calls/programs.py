@@ -24,7 +24,6 @@ OURS, OPENVINO = "ours", "ours, OpenVINO"
 CLI, API, THEIR_SERVER = "its command line", "its Python API", "its MCP server"
 OUR_TOOL, THEIR_TOOL = "totalsegmentator", "run_segmentation"
 RESULT = "result"  # the folder, below that of a trial, where the last call's files lie
-CPU = ("--device", "cpu")
 SCRIPT = Path(__file__).parents[1] / "sides" / "api.py"
 
 
@@ -107,7 +106,7 @@ def their_server(case: "Case", place: Place) -> Answers:
         "input_path": str(place.scan),
         "output_path": str(place.result),
         "task": "total",
-        "device": "cpu",
+        "device": case.device,
         "speed": "fast",
         "statistics": case.statistics,
     }
@@ -120,15 +119,15 @@ def their_server(case: "Case", place: Place) -> Answers:
 def their_command(case: "Case", place: Place) -> Answers:
     """TotalSegmentator's command line, once: every call starts anew."""
     flags = [f"--{name}" for name, wanted in case.theirs.items() if wanted]
-    files = ["-i", str(place.scan), "-o", str(place.result)]
-    wall, cpu = _process([str(place.scripts / "TotalSegmentator"), *files, *flags, *CPU], place)
+    files = ["-i", str(place.scan), "-o", str(place.result), "--device", case.device]
+    wall, cpu = _process([str(place.scripts / "TotalSegmentator"), *files, *flags], place)
     return Answers((Call(wall, cpu),))
 
 
 def their_api(case: "Case", place: Place) -> Answers:
     """TotalSegmentator's Python interface, several times in one process."""
     began = time.perf_counter()
-    asked = {"calls": case.calls, "began": began, "options": dict(case.theirs)}
+    asked = {"calls": case.calls, "began": began, "options": {**case.theirs, "device": case.device}}
     files = [str(place.scan), str(place.result), str(place.out / "calls.json")]
     _process([str(place.peer), str(SCRIPT), *files, json.dumps(asked)], place)
     known = json.loads((place.out / "calls.json").read_text())

@@ -1,6 +1,6 @@
 """What was measured, as tables in Markdown."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from benchmarks.calls.cases import CASES, Case
@@ -114,10 +114,16 @@ def _program(case: str, program: str, measured: Measured) -> Sequence[str]:
         program,
         *(_seconds(trials, number) for number in range(3)),
         *ratios[:3],
-        f"{middle(trials, memory):,.0f}, {ratios[3]}",
+        f"{middle(trials, memory):,.0f}, {ratios[3]}{_on_gpu(trials)}",
         str(len(trials)),
         f"{min(loads):.1f} to {max(loads):.1f}",
     )
+
+
+def _on_gpu(trials: Sequence[Trial]) -> str:
+    """The most memory of the GPU; nothing where it had none."""
+    most = middle(trials, lambda trial: trial.size.gpu_mib)
+    return f"; GPU {most:,.0f}" if most else ""
 
 
 def _seconds(trials: Sequence[Trial], number: int) -> str:
@@ -126,9 +132,9 @@ def _seconds(trials: Sequence[Trial], number: int) -> str:
     return f"{middle(made, wall(number)):.1f}" if made else ABSENT
 
 
-def stages(measured: Measured) -> Iterator[str]:
+def stages(measured: Measured, known: Mapping[str, Case] = CASES) -> Iterator[str]:
     """The stages of our second call, by case."""
-    cases = [name for name in CASES if measured.of(name, OURS)]
+    cases = [name for name in known if measured.of(name, OURS)]
     seconds = {name: by_stage(measured.of(name, OURS)) for name in cases}
     rows = (
         (stage, *(f"{seconds[name][stage]:.2f}" for name in cases)) for stage in (*STAGES, OTHER)

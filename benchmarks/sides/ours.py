@@ -22,6 +22,7 @@ from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.masks import write_masks
 from totalseg_mcp.engine.files.statistics import write_statistics
+from totalseg_mcp.engine.heap import keep_freed
 from totalseg_mcp.engine.image.resample import to_spacing
 from totalseg_mcp.engine.image.restore import to_grid
 from totalseg_mcp.engine.measure import statistics as measure
@@ -116,4 +117,5 @@ JOBS: dict[str, Job] = {
 }
 
 if __name__ == "__main__":
+    keep_freed()  # as the server does
     main(JOBS, "totalseg-mcp")

@@ -5,6 +5,8 @@ Standard library only: it runs in the environment of either program.
 
 import json
 import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 SIZE = "size.json"
+GPU_TOOL = "nvidia-smi"
 PAUSE_S = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
 NOTABLY = 1.05  # times larger than when it was last shared out, which takes milliseconds a process
@@ -23,12 +26,14 @@ class Size:
     """The most processes and memory at any time.
 
     `resident` is the sum over the processes, where what they share counts in each;
-    `proportional` shares it out among them.
+    `proportional` shares it out among them. `gpu_mib` is what all programs on the first NVIDIA GPU
+    take, so that nothing else may run on it; 0 where there is none.
     """
 
     processes: int
     resident_mib: float
     proportional_mib: float
+    gpu_mib: float = 0.0
 
     def or_more(self, other: "Size") -> "Size":
         """The greater of each."""
@@ -70,7 +75,15 @@ def size_of(root: int, proportional: bool) -> Size:
     family = descendants(root)
     resident = sum(_kib(pid, "status", "VmRSS:") for pid in family) / 1024
     shared_out = sum(_kib(pid, "smaps_rollup", "Pss:") for pid in family) if proportional else 0
-    return Size(len(family), resident, shared_out / 1024)
+    return Size(len(family), resident, shared_out / 1024, on_gpu())
+
+
+def on_gpu() -> float:
+    """MiB of the first NVIDIA GPU that are in use; 0 where there is none."""
+    if shutil.which(GPU_TOOL) is None:
+        return 0.0
+    asked = [GPU_TOOL, "--query-gpu=memory.used", "--format=csv,noheader,nounits", "--id=0"]
+    return float(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
 
 
 def cpu_of(root: int) -> float:

@@ -9,16 +9,19 @@ reproduced as they are, since the labels travel the same way back.
 import numpy as np
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.image.zoom import zoomed
+from totalseg_mcp.engine.image.zoom import Zoom, zoomed
 from totalseg_mcp.engine.volume import Grid, Spacing, Volume
 
 NARROW = 100  # an image whose values span less would be ruined by cutting them off
 
 
-def to_spacing(volume: Volume, spacing_mm: Spacing, order: int = 1, threads: int = 1) -> Volume:
+def to_spacing(
+    volume: Volume, spacing_mm: Spacing, order: int = 1, threads: int = 1, zoom: Zoom = zoomed
+) -> Volume:
     """`volume` at `spacing_mm`, interpolated by splines of `order` and truncated toward zero.
 
-    `volume` itself where it has that spacing already: its values then stay as they are.
+    `volume` itself where it has that spacing already: its values then stay as they are. `zoom` is
+    what stretches it.
 
     Raises:
         BadImageError: it is thinner than half a voxel of that spacing.
@@ -34,7 +37,7 @@ def to_spacing(volume: Volume, spacing_mm: Spacing, order: int = 1, threads: int
             f"voxel of the model ({spacing_mm[0]:g} mm). Give a thicker one, or leave out "
             "fast and fastest."
         )
-    data = zoomed(volume.data, (i, j, k), order, threads, np.float64)
+    data = zoom(volume.data, (i, j, k), order, threads, np.float64)
     affine = volume.grid.affine.copy()
     affine[:3, :3] /= factor
     return Volume(data if narrow(volume) else data.astype(np.int32), Grid(data.shape, affine))

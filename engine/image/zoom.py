@@ -1,7 +1,7 @@
 """Stretching an array with its corner voxels fixed, by several threads at once."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
@@ -13,6 +13,8 @@ from scipy.ndimage import affine_transform, zoom
 
 from totalseg_mcp.engine.volume import Shape
 
+# From data, shape, order, threads and type of the result, as `zoomed` takes them, to what it gives.
+Zoom = Callable[[NDArray[Any], Shape, int, int, DTypeLike], NDArray[Any]]
 LINEAR = 1  # splines of a higher order are fitted to the whole array first, by one thread
 
 

@@ -59,8 +59,7 @@ class Short:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    monkeypatch.setattr(torch.accelerator, "empty_cache", lambda: None)  # there is no GPU here
+def machine(tmp_path: Path) -> Machine:
     make_model_folder(tmp_path, 298)
     return Machine(Store((tmp_path,)))
 

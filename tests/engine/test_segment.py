@@ -84,6 +84,14 @@ def test_the_order_and_direction_of_the_axes_do_not_matter(axcodes):
     np.testing.assert_array_equal(reorient(found, "LPS").data, straight.data)
 
 
+def test_models_see_the_scan_as_it_was_stretched():
+    data = np.random.default_rng(0).integers(-900, 900, (12, 10, 8)).astype(np.int16)
+    image = Volume(data, Grid(data.shape, np.diag([6.0, 6.0, 6.0, 1.0])))
+    seen = Views(image, lambda data, shape, *_: np.full(shape, 7.9)).of(FAST, None)
+    assert seen.data.shape == (24, 20, 16)
+    assert (seen.data == 7).all()
+
+
 def test_a_scan_that_has_the_models_spacing_is_not_resampled():
     grid = Grid((20, 22, 24), np.diag([3.0, 3.0, 3.0, 1.0]))
     image = Volume(np.full(grid.shape, -999.5), grid)
