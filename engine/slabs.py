@@ -16,7 +16,8 @@ from totalseg_mcp.engine.sliding import Fold, Way
 SLAB = 2**14  # voxels, of which 118 outputs in single precision are 8 MB
 Head = torch.nn.Conv2d | torch.nn.Conv3d  # of one voxel
 # From weights [class, feature], a bias [class] and features [feature, voxel] to [class, voxel].
-Order = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+# The last argument, where it is not None, is written into and returned.
+Order = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
 
 
 def by_slabs(fold: Fold, tile: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -45,14 +46,16 @@ SLABS = Way(by_slabs)
 
 
 def slabs(features: torch.Tensor, head: Head, order: Order) -> Iterator[torch.Tensor]:
-    """What `head` makes of `features` [feature, plane, ...], in parts."""
+    """What `head` makes of `features` [feature, plane, ...], in parts; each overwrites the last."""
     weight = head.weight.flatten(1)
     bias = weight.new_zeros(len(weight)) if head.bias is None else head.bias
     _, planes, *across = features.shape
-    thick = max(1, SLAB // prod(across))
+    thick = min(planes, max(1, SLAB // prod(across)))
+    kept = features.new_empty((len(weight), thick * prod(across)))
     for start in range(0, planes, thick):
         part = features[:, start : start + thick]
-        yield order(weight, bias, part.flatten(1)).reshape(-1, *part.shape[1:])
+        into = kept if part.shape[1] == thick else None
+        yield order(weight, bias, part.flatten(1), into).reshape(-1, *part.shape[1:])
 
 
 def head_of(fold: Fold) -> Head | None:
@@ -65,15 +68,19 @@ def head_of(fold: Fold) -> Head | None:
     return last if alone else None
 
 
-def bias_first(weight: torch.Tensor, bias: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+def bias_first(
+    weight: torch.Tensor, bias: torch.Tensor, features: torch.Tensor, into: torch.Tensor | None
+) -> torch.Tensor:
     """The products are added to the bias, as oneDNN does it."""
     ones = features.new_ones((1, features.shape[1]))
-    return torch.mm(torch.cat((bias[:, None], weight), 1), torch.cat((ones, features)))
+    return torch.mm(torch.cat((bias[:, None], weight), 1), torch.cat((ones, features)), out=into)
 
 
-def bias_last(weight: torch.Tensor, bias: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+def bias_last(
+    weight: torch.Tensor, bias: torch.Tensor, features: torch.Tensor, into: torch.Tensor | None
+) -> torch.Tensor:
     """The bias is added to the products, as torch's own convolution does it."""
-    return torch.addmm(bias[:, None], weight, features)
+    return torch.addmm(bias[:, None], weight, features, out=into)
 
 
 ORDERS: tuple[Order, ...] = (bias_first, bias_last)
@@ -94,4 +101,4 @@ def order_of(shape: torch.Size, classes: int, threads: int) -> Order | None:
     kernel = weight.reshape(*weight.shape, *(1 for _ in size[2:]))
     expected = convolve(features, kernel, bias)[0].flatten(1)
     flat = features[0].flatten(1)
-    return next((o for o in ORDERS if torch.equal(o(weight, bias, flat), expected)), None)
+    return next((o for o in ORDERS if torch.equal(o(weight, bias, flat, None), expected)), None)
