@@ -33,12 +33,13 @@ def write_layers_nrrd(
     order does not hang on what was found. With `collapse` it is a 2-D picture, which Slicer
     does not open as a segmentation.
     """
-    chosen = layers.data[[layers.names.index(name) for name in shown]]
+    components = np.zeros((*layers.plane.shape, len(shown)), np.uint8)
     texts = dict(WHOLE)
     for at, (name, called) in enumerate(shown.items()):
-        box = _box(thick(chosen[at], layers.plane))
+        mask = thick(layers.named(name), layers.plane)
+        if box := _box(mask):  # the rest is 0, and most of the picture
+            thick(components[..., at], layers.plane)[box] = mask[box]
         texts |= Segment(name, called, number=1, layer=at, box=box).texts(at)
-    components = np.moveaxis(chosen, 0, -1).astype(np.uint8)
     write_plate(components, layers.plane, path, collapse, texts)
 
 
