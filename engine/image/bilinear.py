@@ -24,12 +24,12 @@ class Stretch:
     def box(self, high: NDArray[np.bool_]) -> Box | None:
         """The part of the picture outside of which nothing is made of an output that is `high`.
 
-        What is interpolated lies between what it is made of. None where no output is high.
+        What is interpolated lies between what it is made of. None where no output is high, or
+        none of those that the coarser grid of a picture is made of.
         """
-        rows = high.any(axis=1)
-        if not rows.any():
-            return None
-        return _span(self.down @ rows), _span(self.across @ high.any(axis=0))
+        rows = _span(self.down @ high.any(axis=1))
+        columns = _span(self.across @ high.any(axis=0))
+        return (rows, columns) if rows and columns else None
 
     def __call__(self, outputs: NDArray[np.floating], box: Box) -> NDArray[np.float64]:
         """The pixels of `box`, in double precision as scikit-image has them."""
@@ -59,6 +59,6 @@ def shares(before: int, after: int) -> csr_array:
     return csr_array((*taken, np.arange(0, 2 * after + 1, 2)), shape=(after, before))
 
 
-def _span(touched: NDArray[np.float64]) -> slice:
-    low, high = np.flatnonzero(touched)[[0, -1]]
-    return slice(int(low), int(high) + 1)
+def _span(touched: NDArray[np.float64]) -> slice | None:
+    there = np.flatnonzero(touched)
+    return slice(int(there[0]), int(there[-1]) + 1) if there.size else None

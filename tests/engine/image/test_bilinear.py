@@ -57,5 +57,9 @@ def test_a_box_is_no_larger_than_what_the_high_outputs_reach():
     assert stretch_between((10, 10), (20, 20)).box(outputs) == (slice(7, 11), slice(11, 15))
 
 
-def test_where_nothing_is_high_there_is_no_box():
-    assert stretch_between((3, 3), (6, 6)).box(np.zeros((3, 3), bool)) is None
+@pytest.mark.parametrize(("after", "at"), [((6, 6), []), ((3, 3), [0]), ((9, 3), [3])])
+def test_where_nothing_is_high_or_is_passed_over_there_is_no_box(after, at):
+    outputs = np.zeros((9, 9), bool)
+    outputs[:, at] = True  # of nine columns, three are made of the second, the fifth, the eighth
+    outputs[at] = False
+    assert stretch_between((9, 9), after).box(outputs) is None
