@@ -26,15 +26,13 @@ RELEASED = Sizes(patch=(128, 128, 128), features=32, spacing_mm=(1.5, 1.5, 1.5))
 class Forecast:
     """What the jobs on a scan on `grid` will need, and what was available for them.
 
-    `host` says that the networks run on the CPU, `whole_tiles` is as in `Sizes`, and `noted` says
-    that the system notes the peak of these jobs alone. The figures are those of the job that needs
-    most.
+    `host` says that the networks run on the CPU, and `noted` that the system notes the peak of
+    these jobs alone. The figures are those of the job that needs most.
     """
 
     grid: Grid
     store: Store
     host: bool
-    whole_tiles: bool
     noted: bool
     told: Memory | None = None
 
@@ -73,7 +71,7 @@ class Forecast:
         try:
             folder = self.store.find(model)
         except MissingWeightsError:
-            return replace(RELEASED, whole_tiles=self.whole_tiles)
+            return RELEASED
         _, configuration, _ = described(folder, model.configuration)
         z, y, x = configuration.spacing
         features = configuration.network_arch_init_kwargs.get("features_per_stage", [])
@@ -81,7 +79,6 @@ class Forecast:
             patch=tuple(configuration.patch_size),
             features=features[0] if features else RELEASED.features,
             spacing_mm=(x, y, z),
-            whole_tiles=self.whole_tiles,
         )
 
 

@@ -20,6 +20,8 @@ from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.manifest import manifest
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D, mirrored
+from totalseg_mcp.engine.slabs import SLABS
+from totalseg_mcp.engine.sliding import TORCH
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.tracing import Traced, UncompiledError, trace
 from totalseg_mcp.engine.uninitialised import Uninitialised
@@ -131,7 +133,8 @@ def network_of(parts: Parts, device: torch.device, ways: Ways) -> Network:
                 "labels are as good."
             )
     folds = [module(file, parts, ways).to(device).eval() for file in parts.checkpoints]
-    return Network(tuple(folds), *described, parameter_bytes(folds), degraded=degraded)
+    way = SLABS if device.type == "cpu" else TORCH
+    return Network(tuple(folds), *described, parameter_bytes(folds), way, degraded=degraded)
 
 
 def compiled_fold(checkpoint: Path, parts: Parts, ways: Ways) -> Compiled:

@@ -24,7 +24,7 @@ RESAMPLING = 8 + VIEW  # its samples in double precision, and the view
 PREPARING = 4 + 4 + 5  # single precision, a copy, and masks of what is not zero
 SEEN = 4  # what a network slides over
 HALF, SINGLE, DOUBLE = 2, 4, 8
-OUTPUTS, LAYERS = 2, 5  # of a tile at the same time: all classes, the features of a full-size layer
+LAYERS = 5  # of a tile at the same time: the features of a full-size layer
 FINISHED = 4 * (HALF + 2)  # of outputs in planes that are handed on: a copy, and what tests it
 MEASURING = 6  # labels, and a structure's voxels where one fills the scan (measured)
 SLACK = 2**26  # what a process grows by in its second small job
@@ -33,15 +33,11 @@ FEWEST_FEATURES = 16  # that layers are padded to
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What bears on a model's need: its tile [z, y, x], features at full size, and grid.
-
-    With `whole_tiles` the outputs of all classes are there for a tile at once.
-    """
+    """What bears on a model's need: its tile [z, y, x], features at full size, and grid."""
 
     patch: tuple[int, ...]
     features: int
     spacing_mm: Spacing
-    whole_tiles: bool = True
 
 
 SizesOf = Callable[[Model], Sizes]
@@ -112,8 +108,7 @@ def network(plan: Plan, model: Model, shape: Shape, seen: Grid, sizes: Sizes, on
     belts = folds * (classes + 1) * planes * HALF
     belts += FINISHED * classes * planes // sizes.patch[0]
     features = max(FEWEST_FEATURES, sizes.features)
-    outputs = OUTPUTS * classes if sizes.whole_tiles else 0
-    work = belts + tile * SINGLE * (outputs + LAYERS * features) if on_host else 0
+    work = belts + tile * SINGLE * LAYERS * features if on_host else 0
     sliding = SEEN * voxels + work
     if plan.spacing_mm is None:  # nnU-Net resamples, there and back
         there = prod(resampled(shape, seen.spacing_mm, sizes.spacing_mm))

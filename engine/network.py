@@ -16,6 +16,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.image.logits import class_by_class
+from totalseg_mcp.engine.image.winners import winners
 from totalseg_mcp.engine.sliding import TORCH, Finished, Slider, Way, Window
 from totalseg_mcp.engine.volume import Volume
 
@@ -98,7 +99,7 @@ class Network:
             if labels is None:
                 most = np.min_scalar_type(len(logits) - 1)
                 labels = np.zeros(made["shape_before_cropping"], most)
-            labels[box][planes] = logits.argmax(0).numpy()
+            labels[box][planes] = winners(logits.numpy())
         assert labels is not None, "an image has at least one plane"
         return labels
 
@@ -113,7 +114,7 @@ class Network:
             stretch = partial(self.stretched, made=made)
             labels[box] = class_by_class(logits.numpy(), tuple(cropped), stretch)
         else:
-            labels[box] = self.stretched(logits.numpy(), made).argmax(0)
+            labels[box] = winners(self.stretched(logits.numpy(), made))
         return labels
 
     def stretched(

@@ -175,7 +175,6 @@ def _forecast(scan: Scan, session: Session, device: "torch.device", alone: bool)
         scan.volume.grid,
         session.store,
         host=device.type == "cpu",
-        whole_tiles=not compiles(session.cpu),
         noted=alone,
     )
 

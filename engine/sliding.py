@@ -24,8 +24,8 @@ from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.watch import track
 
 GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
-AT_ONCE = 4  # finished planes that are handed on together, at least
-VALUES_AT_ONCE = 2**20  # and of small planes, as the rows of a picture, so many that these fit
+AT_ONCE = 4  # finished planes that are handed on together; of small ones more, to 2**20 outputs
+OUTPUTS_AT_ONCE = 2**20
 
 Fold = Any  # a torch module, or what another engine has in its place
 Tile = tuple[slice, ...]
@@ -124,7 +124,7 @@ class Belt:
         """The weighted mean in `planes`, which do not go round; they may be overwritten."""
         first = planes.start % self.total.shape[1]
         here = slice(first, first + planes.stop - planes.start)
-        mean = finite(self.total[:, here].div_(self.weights[here])).clone()
+        mean = finite(self.total[:, here].div(self.weights[here]))
         self.total[:, here] = 0
         self.weights[here] = 0
         return mean
@@ -132,7 +132,7 @@ class Belt:
     def pieces(self, planes: slice) -> Iterator[slice]:
         """`planes` in parts that `take` takes."""
         first = planes.start
-        most = max(AT_ONCE, VALUES_AT_ONCE // self.total[:, 0].numel())
+        most = max(AT_ONCE, OUTPUTS_AT_ONCE // self.total[:, 0].numel())
         for place in self._round(planes):
             for start in range(place.start, place.stop, most):
                 count = min(most, place.stop - start)
@@ -233,8 +233,7 @@ def inside(planes: slice, outputs: torch.Tensor, inner: list[slice]) -> Iterator
 
 def finite(outputs: torch.Tensor) -> torch.Tensor:
     """`outputs`; raises NotReadyError where they are infinite or no numbers."""
-    ends = torch.stack(torch.aminmax(outputs))  # a NaN is both; `isfinite` takes 25 times as long
-    if not torch.isfinite(ends).all():
+    if not all(torch.isfinite(extreme) for extreme in torch.aminmax(outputs)):
         raise NotReadyError(
             "The network's output is not finite: it overflowed half precision, or the weights are "
             "damaged. Fetch the published weights again."

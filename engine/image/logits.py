@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from totalseg_mcp.engine.image.restore import Part
+from totalseg_mcp.engine.image.winners import winners
 from totalseg_mcp.engine.volume import Shape
 from totalseg_mcp.engine.watch import track
 
@@ -25,7 +26,7 @@ def class_by_class(
     grid). Every other class is only where it wins on the coarse grid, and around; it takes
     the voxels where it exceeds the best so far, in the order of the classes.
     """
-    coarse = logits.argmax(0).astype(np.uint16)
+    coarse = winners(logits).astype(np.uint16)
     best = np.array(stretch(logits[:1])[0])
     labels = np.zeros(shape, coarse.dtype)
     found = [(v, box) for v, box in enumerate(find_objects(coarse), start=1) if box]

@@ -65,10 +65,16 @@ def test_what_was_kept_is_given_back(keeping):
 
 
 def test_what_the_user_has_set_stays(monkeypatch):
-    monkeypatch.setattr(heap, "_glibc", lambda: None)
-    environ = {heap.HUGE_PAGES: "0"}
-    heap.keep_freed(environ)
-    assert environ == {heap.HUGE_PAGES: "0"}
+    asked = []
+
+    class Libc:
+        def mallopt(self, number, value):
+            asked.append(number)
+            return 1
+
+    monkeypatch.setattr(heap, "_glibc", Libc)
+    assert heap.keep_freed({"MALLOC_ARENA_MAX": "4"})
+    assert asked == [-4, -1]  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h, and not M_ARENA_MAX
 
 
 @pytest.mark.parametrize("error", [AttributeError, ValueError])

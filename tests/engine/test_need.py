@@ -1,4 +1,3 @@
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +56,6 @@ def test_a_gpu_takes_tiles_and_sums_off_main_memory():
     assert most(Options(), on_host=False) < most(Options()) - 26 * 128 * 273 * 273 * 2
 
 
-def test_outputs_that_are_added_up_some_planes_at_a_time_are_not_there_at_once():
-    slabs = replace(RELEASED, whole_tiles=False)
-    found = stages(plan(Options()), LARGE, lambda model: slabs)
-    assert found["infer"] <= most(Options()) - 2 * 25 * 128**3 * 4
-
-
 def test_axes_are_counted_in_the_models_order():
     upside_down = from_matvec(np.array([[0, 0, 0.8], [0, 0.8, 0], [1, 0, 0]]))
     turned = Grid((1000, 512, 512), upside_down)
@@ -90,7 +83,7 @@ def request(**options: object) -> Job:
 def test_a_job_is_refused_before_it_begins_where_memory_is_short(tmp_path, monkeypatch):
     monkeypatch.setattr(forecast, "resident", lambda: GIB)
     monkeypatch.setattr(forecast, "free_memory", lambda: 4 * GIB)
-    there = Forecast(HUGE, Store((tmp_path,)), host=True, whole_tiles=True, noted=True)
+    there = Forecast(HUGE, Store((tmp_path,)), host=True, noted=True)
     with pytest.raises(BadRequestError, match=r"5\.0 GiB are available\. .*fastest needs"):
         there.check(request())
     there.check(request(resolution="fastest"))
@@ -103,12 +96,12 @@ def test_the_need_is_that_of_the_models_own_plans(tmp_path, monkeypatch):
     monkeypatch.setattr(forecast, "resident", lambda: GIB)
     monkeypatch.setattr(forecast, "free_memory", lambda: 8 * GIB)
     small = Grid((50, 50, 50), np.diag([6.0, 6.0, 6.0, 1.0]))
-    there = Forecast(small, Store((tmp_path,)), host=True, whole_tiles=True, noted=False)
+    there = Forecast(small, Store((tmp_path,)), host=True, noted=False)
     job = request(resolution="fastest")
     there.check(job)
     unknown = there.memory().needed
     make_model_folder(tmp_path, 298)
-    known = Forecast(small, Store((tmp_path,)), host=True, whole_tiles=True, noted=False)
+    known = Forecast(small, Store((tmp_path,)), host=True, noted=False)
     known.check(job)
     assert np.prod(PATCH) < 128**3 / 100
     assert known.memory().needed - GIB < (unknown - GIB) / 5

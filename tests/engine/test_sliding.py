@@ -7,6 +7,7 @@ from nnunetv2.inference.sliding_window_prediction import (
     compute_steps_for_sliding_window,
 )
 
+from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.sliding import Slider, Window
 
 CPU = torch.device("cpu")
@@ -92,3 +93,15 @@ def test_planes_come_as_soon_as_the_window_has_passed_them():
     assert fold.asked == 1  # of nine tiles, eight planes apart
     assert (planes.start, outputs.shape) == (0, (CLASSES, planes.stop, 12, 12))
     assert planes.stop <= 8
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 1e5, -1e5])
+def test_one_output_that_half_precision_cannot_hold_is_an_error(value: float):
+    class Overflowing(Fold):
+        def __call__(self, tile: torch.Tensor) -> torch.Tensor:
+            outputs = super().__call__(tile)
+            outputs[0, CLASSES - 1, 7, 3, 5] = value
+            return outputs
+
+    with pytest.raises(NotReadyError, match="not finite"):
+        list(Slider(Window((16, 12, 12), 0.5), CPU)((Overflowing(3),), image((16, 12, 12))))
