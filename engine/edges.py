@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Literal
 
 from totalseg_mcp.engine.measure.layers import Extent
@@ -14,6 +15,12 @@ SIDES: Mapping[Side, tuple[str, str]] = {
     "bottom": ("bottom", "inferior"),
 }  # what `Extent.touches` calls them
 LEAST_MM2 = 50.0  # a shadow smaller than that shows nothing; a newborn's vertebra has more
+
+
+@cache  # of the patterns in a table and the structures of the models
+def called(pattern: str, name: str) -> bool:
+    """Whether a structure's name is of a pattern such as "rib_*"."""
+    return fnmatchcase(name, pattern)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class View:
         areas = {
             name: extent.pixels * self.pixel_mm2
             for name, extent in self.found.items()
-            if any(fnmatchcase(name, pattern) for pattern in patterns)
+            if any(called(pattern, name) for pattern in patterns)
         }
         return {name: area for name, area in areas.items() if area >= LEAST_MM2}
 

@@ -17,12 +17,14 @@ import torch
 from acvl_utils.cropping_and_padding.bounding_boxes import bounding_box_to_slice
 from numpy.typing import NDArray
 
+from totalseg_mcp.engine.image.bilinear import Box, stretch_between
 from totalseg_mcp.engine.network import Module, Network
 from totalseg_mcp.engine.picture import Layers, Picture
 
 THROUGH = 999  # how much thicker than wide nnU-Net's reader makes the one slice
 GATE = 0.5  # of the background's sigmoid
-SURELY = 0.1  # an output so far below a threshold is below it however it is rounded
+SLACK = 0.1  # an output so far below a threshold is below it however it is rounded
+WHOLE = (slice(None), slice(None))
 USUAL = "resample_data_or_seg_to_shape"
 
 
@@ -90,24 +92,37 @@ class Network2D:
         self, logits: NDArray[np.float16], made: Mapping[str, Any], threshold: float
     ) -> tuple[NDArray[np.bool_], tuple[float, ...]]:
         """Yes or no for [structure, row, column], and the mean probability where it is yes."""
-        box = bounding_box_to_slice(made["bbox_used_for_cropping"])
+        crop = bounding_box_to_slice(made["bbox_used_for_cropping"])
         layers = np.zeros((len(self.names), *made["shape_before_cropping"]), bool)
-        closed, _ = above(self._on_picture(logits[:1], made)[0], GATE)
-        confidence = []
+        inside = layers[(slice(None), *crop)][:, 0]
+        closed = np.zeros(inside.shape[1:], bool)
+        if background := self._near(logits[:1], made, GATE):
+            box, outputs = background
+            closed[box], _ = above(outputs, GATE)
+        confidence = [np.nan] * len(self.names)
         for at in range(len(self.names)):
-            mean = np.nan
-            if self._may_be_there(logits[at + 1], threshold):
-                outputs = self._on_picture(logits[at + 1 : at + 2], made)
-                there, chances = above(outputs[0], threshold, closed)
-                layers[(at, *box)] = there
-                mean = float(chances.mean()) if chances.size else np.nan
-            confidence.append(mean)
+            if near := self._near(logits[at + 1 : at + 2], made, threshold):
+                box, outputs = near
+                inside[(at, *box)], chances = above(outputs, threshold, closed[box])
+                confidence[at] = float(chances.mean()) if chances.size else np.nan
         back = [0, *(axis + 1 for axis in self.network.plans.transpose_backward)]
         return layers.transpose(back)[:, 0], tuple(confidence)
 
-    def _may_be_there(self, logits: NDArray[np.float16], threshold: float) -> bool:
-        """False where no interpolation can reach `threshold`: linear ones stay between values."""
-        return not self._linear or threshold < GATE or bool(logits.max() > 0)
+    def _near(
+        self, one: NDArray[np.float16], made: Mapping[str, Any], threshold: float
+    ) -> tuple[Box, NDArray[Any]] | None:
+        """One output [1, 1, row, column] on the picture's grid, inside nnU-Net's crop.
+
+        And where it was computed: it is below the threshold everywhere else. None where it is
+        below everywhere.
+        """
+        cropped = tuple(made["shape_after_cropping_and_before_resampling"])
+        if not (self._linear or tuple(one.shape[1:]) == cropped):
+            return WHOLE, self.network.stretched(one, made)[0, 0]
+        outputs = torch.from_numpy(one[0, 0]).float().numpy()  # numpy is slow on half precision
+        stretch = stretch_between(outputs.shape, cropped[1:])
+        box = stretch.box(outputs > below(threshold))
+        return (box, stretch(outputs, box)) if box else None
 
     @property
     def _linear(self) -> bool:
@@ -116,41 +131,28 @@ class Network2D:
         order = configuration["resampling_fn_probabilities_kwargs"].get("order", 3)
         return bool(configuration["resampling_fn_probabilities"] == USUAL and order == 1)
 
-    def _on_picture(self, one: NDArray[np.float16], made: Mapping[str, Any]) -> NDArray[np.float16]:
-        """One output [1, 1, row, column] on the picture's grid, inside nnU-Net's crop."""
-        cropped = tuple(made["shape_after_cropping_and_before_resampling"])
-        if tuple(one.shape[1:]) == cropped:
-            return one
-        return interpolated(one, cropped) if self._linear else self.network.stretched(one, made)
+
+def below(threshold: float) -> float:
+    """An output that is surely below a threshold of its sigmoid, however it is rounded."""
+    return log(threshold / (1 - threshold)) - SLACK
 
 
 def above(
-    outputs: NDArray[np.float16], threshold: float, closed: NDArray[np.bool_] | None = None
+    outputs: NDArray[Any], threshold: float, closed: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     """Where the sigmoid of `outputs` is above `threshold` and nothing is closed, and its values.
 
-    The sigmoid is computed in single precision, as ts2d does, and only where it matters.
+    As in ts2d the outputs are rounded to half precision first, and the sigmoid is computed in
+    single precision; both only where it matters.
     """
-    there = outputs > log(threshold / (1 - threshold)) - SURELY
+    there = outputs > below(threshold)
     if closed is not None:
         there &= ~closed
-    chances = torch.sigmoid(torch.from_numpy(outputs[there]).float()).numpy()
+    rounded = outputs[there].astype(np.float16)  # by numpy: torch rounds doubles twice
+    chances = torch.sigmoid(torch.from_numpy(rounded).float()).numpy()
     high = chances > threshold
     there[there] = high
     return there, chances[high]
-
-
-def interpolated(one: NDArray[np.float16], shape: tuple[int, ...]) -> NDArray[np.float16]:
-    """`one` [1, 1, row, column] stretched to `shape` (1, row, column), linearly.
-
-    What nnU-Net has scikit-image do in ten times the time: in double precision, rounded to half.
-    Where that is a tie, 2 in 10,000 times, it may be rounded the other way; signs are the same.
-    """
-    fine = torch.nn.functional.interpolate(
-        torch.from_numpy(one).double(), shape[1:], mode="bilinear", align_corners=False
-    )
-    rounded: NDArray[np.float16] = fine.numpy().astype(np.float16)  # torch would round it twice
-    return rounded
 
 
 @dataclass(frozen=True, slots=True, eq=False)

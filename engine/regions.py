@@ -3,9 +3,8 @@
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from totalseg_mcp.engine.edges import Edge, Side, View
+from totalseg_mcp.engine.edges import Edge, Side, View, called
 from totalseg_mcp.engine.measure.layers import Extent, field_mm
 from totalseg_mcp.engine.picture import Plane
 from totalseg_mcp.engine.ruler import Ruler, ruler
@@ -76,7 +75,7 @@ def body_regions(found: Mapping[str, Extent], plane: Plane) -> tuple[BodyRegion,
 
 
 def _region(name: str, bounds: Bounds, view: View, measure: Ruler) -> BodyRegion:
-    wanted = [n for n in view.found if any(fnmatchcase(n, one) for one in bounds.shown_by)]
+    wanted = [n for n in view.found if any(called(one, n) for one in bounds.shown_by)]
     if not wanted:
         return BodyRegion(name, None)
     shadows = view.shadows(bounds.shown_by)

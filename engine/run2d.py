@@ -8,22 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from totalseg_mcp.engine.cautions import beside
-from totalseg_mcp.engine.errors import BadRequestError
-from totalseg_mcp.engine.files.flat import read_seen
 from totalseg_mcp.engine.files.outputs import check
 from totalseg_mcp.engine.flat import Flat
+from totalseg_mcp.engine.look import look
 from totalseg_mcp.engine.measure.layers import measure_layers, without_mm
 from totalseg_mcp.engine.models2d import Group
 from totalseg_mcp.engine.picture import Layers
 from totalseg_mcp.engine.products2d import Findings2D, asked_2d, file_names_2d
 from totalseg_mcp.engine.regions import body_regions
 from totalseg_mcp.engine.request2d import Plan2D, Request2D, plan_2d
-from totalseg_mcp.engine.scan import Scan
-from totalseg_mcp.engine.segment2d import Seen, Segmented2D, of_picture, of_volume, segment_2d
+from totalseg_mcp.engine.segment2d import Seen, Segmented2D, segment_2d
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.starting import started
 from totalseg_mcp.engine.suggestions import suggestions
-from totalseg_mcp.engine.suitability import suitability_2d
 from totalseg_mcp.engine.supply import deliver, ordered_2d
 from totalseg_mcp.engine.watch import clocked, stage
 from totalseg_mcp.engine.writing import write_together
@@ -35,11 +32,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcome2D:
-    """What came of a job: `files` are final, `seconds` are by stage, with the total."""
+    """What came of a job: `files` are final, `seconds` are by stage, with the total.
+
+    `flat` is the picture that was given; None where it was a volume.
+    """
 
     findings: Findings2D
     plan: Plan2D
-    given: Scan | Flat
+    form: str
+    flat: Flat | None
     files: tuple[Path, ...]
     warnings: tuple[str, ...]
     seconds: Mapping[str, float]
@@ -62,29 +63,27 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
     chosen = plan_2d(request)
     leftovers = check(request.folder, file_names_2d(request, chosen))
     with session.job(), clocked() as seconds:
-        with stage("read", 0.0, 0.4):
-            given = read_seen(request.input_path, session.reach)
-            remark = _suits(given, request, chosen)
+        given = look(request, chosen.model, session.reach)
         deliver(ordered_2d(chosen.groups, session), session, 0.4)
         with stage("start the device", 0.41, 0.45):
             ladder, why_not = started(request.device, session)
         with stage("segment", 0.45, 0.85):
-            seen = of_volume(given.volume) if isinstance(given, Scan) else of_picture(given.picture)
-            segmented = ladder.climbed(partial(_segmented, request, chosen, seen, ladder))
+            segmented = ladder.climbed(partial(_segmented, request, chosen, given.seen, ladder))
         with stage("measure", 0.85, 0.88):
             findings = _findings(request, chosen, segmented)
-            findings = of_flat(findings, given) if isinstance(given, Flat) else findings
+            findings = of_flat(findings, given.flat) if given.flat else findings
         with stage("write", 0.88, 1.0):
             writers = {name: product.write for name, product in asked_2d(request).items()}
             files = write_together(writers, findings, request.folder)
     seconds["total"] = time.perf_counter() - began
     degraded = _told(why_not, *ladder.degradations)
-    told = _told(*given.notes, remark, *degraded, *_of_flat(given), beside(leftovers))
+    told = _told(*given.notes, *degraded, beside(leftovers))
     after = session.stats()
     return Outcome2D(
         findings=findings,
         plan=chosen,
-        given=given,
+        form=given.form,
+        flat=given.flat,
         files=files,
         warnings=told,
         seconds=seconds,
@@ -113,38 +112,6 @@ def _segmented(request: Request2D, chosen: Plan2D, seen: Seen, ladder: "Ladder")
     for one in used:
         ladder.note(one.network)
     return segmented
-
-
-def _suits(given: Scan | Flat, request: Request2D, chosen: Plan2D) -> str | None:
-    """What speaks against the model for this image, if anything does.
-
-    Raises:
-        BadRequestError: it is surely not what the model is for.
-    """
-    if isinstance(given, Flat):
-        return None
-    if chosen.model.image == "X-ray":
-        raise BadRequestError(
-            f"The model {chosen.model.name!r} is for X-ray pictures, and this is a 3-D volume. Use "
-            "model='ts2d-v2'."
-        )
-    return suitability_2d(given, chosen.model.name, request.force).warning
-
-
-def _of_flat(given: Scan | Flat) -> tuple[str | None, ...]:
-    """What to know of the pixels of a picture."""
-    if isinstance(given, Scan):
-        return ()
-    return (
-        None
-        if given.spacing_known
-        else "The picture does not say how large its pixels are: the networks took them for 1 mm. "
-        "Nothing is measured in mm, and structures may be missed.",
-        "The pixels were measured at the detector: everything in the patient is smaller than "
-        "that, by a tenth or more."
-        if given.at_detector
-        else None,
-    )
 
 
 def _findings(request: Request2D, chosen: Plan2D, segmented: Segmented2D) -> Findings2D:

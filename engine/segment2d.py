@@ -1,11 +1,11 @@
 """From a volume or a picture to layers: the whole way of TotalSegmentator 2D, in order."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import BadImageError, NotReadyError
 from totalseg_mcp.engine.image.project import PROJECTIONS, plane_of, project
@@ -91,14 +91,22 @@ def stacked(found: Sequence[Layers]) -> Layers:
     )
 
 
-def of_volume(volume: Volume) -> Seen:
-    """Projections of `volume`, each made once."""
-    plane = plane_of(volume.grid)
+def of_volume(
+    volume: Volume, ahead: Iterable[str] = (), again: Callable[[], Volume] | None = None
+) -> Seen:
+    """Projections of `volume`, each made once; those named `ahead` at once.
 
-    @cache
-    def channel(how: str) -> Any:  # noqa: ANN401 (numpy's own types are no hashable results)
-        note(f"{how} projection of {volume.grid.shape} voxels")
-        return project(volume, how)
+    With `again`, which gives the volume once more if others are wanted, it is not kept.
+    """
+    plane = plane_of(volume.grid)
+    made = {how: project(volume, how) for how in ahead if how in PROJECTIONS}
+    source = again or _kept(volume)
+
+    def channel(how: str) -> NDArray[np.float32]:
+        if how not in made:
+            note(f"{how} projection")
+            made[how] = project(source(), how)
+        return made[how]
 
     def seen(channels: tuple[str, ...]) -> Picture:
         strange = [name for name in channels if name not in PROJECTIONS]
@@ -110,6 +118,10 @@ def of_volume(volume: Volume) -> Seen:
         return Picture(np.stack([channel(how) for how in channels]), channels, plane)
 
     return seen
+
+
+def _kept(volume: Volume) -> Callable[[], Volume]:
+    return lambda: volume
 
 
 def of_picture(picture: Picture) -> Seen:

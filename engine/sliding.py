@@ -25,10 +25,11 @@ from totalseg_mcp.engine.precision import precision
 from totalseg_mcp.engine.watch import track
 
 GAUSSIAN_PEAK = 10  # keeps the half-precision weights away from zero (nnU-Net)
-# Finished planes that are handed on together: on a CPU those that its caches hold, on other devices
-# enough for them to be busy.
-AT_ONCE = {"cpu": 4}
-MANY_AT_ONCE = 16
+# Finished planes that are handed on together: so many at least, and on a CPU no more outputs than
+# its caches hold; other devices need enough to be busy.
+FEWEST_PLANES = 4
+OUTPUTS_AT_ONCE = {"cpu": 2**20}
+MANY_OUTPUTS = 2**25
 
 Fold = Any  # a torch module, or what another engine has in its place
 Tile = tuple[slice, ...]
@@ -135,10 +136,11 @@ class Belt:
     def pieces(self, planes: slice) -> Iterator[slice]:
         """`planes` in parts that `take` takes."""
         first = planes.start
-        at_once = AT_ONCE.get(self.total.device.type, MANY_AT_ONCE)
+        outputs = OUTPUTS_AT_ONCE.get(self.total.device.type, MANY_OUTPUTS)
+        most = max(FEWEST_PLANES, outputs // self.total[:, 0].numel())
         for place in self._round(planes):
-            for start in range(place.start, place.stop, at_once):
-                count = min(at_once, place.stop - start)
+            for start in range(place.start, place.stop, most):
+                count = min(most, place.stop - start)
                 yield slice(first, first + count)
                 first += count
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from totalseg_mcp.engine.session import Session
+from totalseg_mcp.engine.sparing import spare
 
 if TYPE_CHECKING:
     from totalseg_mcp.engine.ladder import Ladder
@@ -14,6 +15,7 @@ def started(name: str, session: Session) -> "tuple[Ladder, str | None]":
     Raises:
         NotReadyError: the device was named and is not there.
     """
+    spare()
     from totalseg_mcp.engine.device import choose_device
     from totalseg_mcp.engine.ladder import ANY_GPU, Ladder
 

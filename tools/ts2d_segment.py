@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from totalseg_mcp.engine.flat import Flat
 from totalseg_mcp.engine.products2d import PREVIEW_FILE, STATISTICS_CSV, STATISTICS_FILE
 from totalseg_mcp.engine.request2d import Request2D
 from totalseg_mcp.engine.run2d import Outcome2D, run_2d
@@ -88,11 +87,11 @@ def _result(request: Request2D, outcome: Outcome2D, session: Session) -> Ts2dRes
 
 
 def _image(outcome: Outcome2D) -> ImageSeen:
-    given, plane = outcome.given, outcome.findings.layers.plane
-    known = given.spacing_known if isinstance(given, Flat) else True
+    flat, plane = outcome.flat, outcome.findings.layers.plane
+    known = flat.spacing_known if flat else True
     return ImageSeen(
-        kind="picture" if isinstance(given, Flat) else "volume",
-        form=given.form,
+        kind="picture" if flat else "volume",
+        form=outcome.form,
         rows=plane.shape[0],
         columns=plane.shape[1],
         spacing_mm=plane.spacing_mm if known else None,

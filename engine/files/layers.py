@@ -33,12 +33,14 @@ def write_layers_nrrd(
     order does not hang on what was found. With `collapse` it is a 2-D picture, which Slicer
     does not open as a segmentation.
     """
-    chosen = layers.data[[layers.names.index(name) for name in shown]]
     texts = dict(WHOLE)
     for at, (name, called) in enumerate(shown.items()):
-        box = _box(thick(chosen[at], layers.plane))
+        box = _box(thick(layers.named(name), layers.plane))
         texts |= Segment(name, called, number=1, layer=at, box=box).texts(at)
-    components = np.moveaxis(chosen, 0, -1).astype(np.uint8)
+    order = [layers.names.index(name) for name in shown]
+    components = np.empty((*layers.plane.shape, len(shown)), np.uint8)
+    for row, pixels in enumerate(components):  # one after another, they stay in the cache
+        pixels[:] = layers.data[order, row].T
     write_plate(components, layers.plane, path, collapse, texts)
 
 

@@ -28,8 +28,10 @@ def _first(values: Values) -> Values:
 
 def _mean(values: Values) -> Values:
     """In double precision; a sum of integers is exact."""
-    total: Values = values.sum(DEPTH, dtype=np.int64 if values.dtype.kind in "iu" else np.float64)
-    return total / np.float64(values.shape[DEPTH])
+    depth = values.shape[DEPTH]
+    whole = np.int32 if values.dtype.itemsize <= 2 and depth < 2**15 else np.int64
+    total: Values = values.sum(DEPTH, dtype=whole if values.dtype.kind in "iu" else np.float64)
+    return total / np.float64(depth)
 
 
 def _median(values: Values) -> Values:
@@ -51,6 +53,8 @@ PROJECTIONS: Mapping[str, Callable[[Values], Values]] = {
     "first": _first,
     "depth": _first,
 }
+# Those that do not depend on the order of whole numbers along the depth.
+EITHER_WAY = frozenset({"max", "mip", "min", "mean", "avg"})
 
 
 def project(volume: Volume, how: str) -> NDArray[np.float32]:
@@ -59,9 +63,19 @@ def project(volume: Volume, how: str) -> NDArray[np.float32]:
     Raises:
         KeyError: `how` is none of `PROJECTIONS`.
     """
-    facing = reorient(volume, FROM_FRONT)
-    seen = PROJECTIONS[how](facing.data)
+    facing = reorient(volume, FROM_FRONT).data
+    if how in EITHER_WAY and facing.dtype.kind in "iu":
+        seen = _as_stored(facing, PROJECTIONS[how])
+    else:
+        seen = PROJECTIONS[how](facing)
     return np.ascontiguousarray(seen.T, np.float32)
+
+
+def _as_stored(facing: Values, how: Callable[[Values], Values]) -> Values:
+    """`how` of `facing`, looked at in the order of the memory, which is twice as fast."""
+    turns = tuple(slice(None, None, -1 if step < 0 else None) for step in facing.strides)
+    seen: Values = how(facing[turns])[turns[0], turns[2]]
+    return seen
 
 
 def plane_of(grid: Grid) -> Plane:

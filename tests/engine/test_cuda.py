@@ -105,7 +105,7 @@ def test_networks_that_are_put_out_leave_nothing_on_the_gpu(session):
     ("shape", "mib", "steps", "device"),
     [
         (WIDE, NARROW_MIB, [CACHE, OTHERS, HOST], "cuda:0"),
-        (SMALL, NOTHING_MIB, [CACHE, HOST, TO_CPU], "cpu"),
+        (SMALL, NOTHING_MIB, [CACHE, OTHERS, HOST, TO_CPU], "cpu"),
     ],
     ids=["the sums do not fit", "nothing fits"],
 )

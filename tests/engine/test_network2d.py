@@ -5,9 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
 
-from totalseg_mcp.engine.network2d import Mirrored, Network2D, interpolated
+from totalseg_mcp.engine.network2d import Mirrored, Network2D
 
 BOX = [[0, 1], [0, 2], [1, 3]]  # of the picture's 1 x 2 x 4 pixels
 MADE = {
@@ -68,24 +67,3 @@ def test_a_mirrored_network_answers_with_the_mean_over_all_mirror_images():
     assert torch.equal(both, torch.full((1, 1, 3, 4), 5.5))  # the mean of 0 to 11
     upside = Mirrored(lambda seen: seen * weight, (0,))(image)
     assert torch.equal(upside, (weight + weight.flip(2)) / 2)
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ((7, 9), (31, 40)),
-        ((60, 41), (23, 17)),
-        ((33, 20), (33, 61)),
-        ((1, 5), (4, 9)),
-        ((2, 2), (3, 2)),
-    ],
-)
-def test_interpolation_is_nnu_nets_own_but_for_ties_of_its_last_digit(before, after):
-    outputs = np.random.default_rng(2).normal(0, 4, (1, 1, *before)).astype(np.float16)
-    fine = [999.0, *(b / a for a, b in zip(after, before, strict=True))]
-    expected = resample_data_or_seg_to_shape(
-        outputs, (1, *after), [999.0, 1.0, 1.0], fine, order=1, order_z=0, force_separate_z=None
-    )
-    ours = interpolated(outputs, (1, *after))
-    np.testing.assert_array_equal(ours > 0, expected > 0)
-    np.testing.assert_array_max_ulp(ours, expected, 1)

@@ -129,3 +129,11 @@ def test_a_pixel_seen_from_the_side_is_smaller_by_the_cosine():
     upright, turned = plane_of(tilted("LPS")), plane_of(tilted("LPS", 30.0))
     assert upright.pixel_mm2 == pytest.approx(1.5 * 3.5)
     assert turned.pixel_mm2 == pytest.approx(1.5 * 3.5 * np.cos(np.radians(30)))
+
+
+@pytest.mark.parametrize("depth", [2**15 - 1, 2**15])
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.int32])
+def test_the_mean_of_the_highest_whole_numbers_is_that_number(kind, depth):
+    highest = np.iinfo(kind).max
+    volume = Volume(np.full((1, depth, 1), highest, kind), Grid((1, depth, 1), np.eye(4)))
+    assert project(volume, "mean").tolist() == [[np.float32(highest)]]
