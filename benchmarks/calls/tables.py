@@ -192,7 +192,7 @@ def classes(measured: Measured) -> Iterator[str]:
 
 def missing(measured: Measured) -> Iterator[str]:
     """What the page cannot say."""
-    yield "- A GPU: there is none on this machine. [scale.md](scale.md) says what that leaves open."
+    yield "- A GPU: [gpu.md](gpu.md) has what was seen on one."
     yield "- The 1.5 mm models at their true size: hours a scan for the reference on a CPU."
     for refusal in measured.refused:
         what = CASES[refusal.case].what
