@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from nibabel.nifti1 import Nifti1Extension, Nifti1Header
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
 from totalseg_mcp.engine.files.save import save
+from totalseg_mcp.engine.image.boxes import boxes
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.volume import Labels
 from totalseg_mcp.engine.watch import track
@@ -73,11 +73,11 @@ def write_masks(
     """
     names = list(labels.names if wanted is None else wanted)
     numbers = np.asfortranarray(labels.data)  # the order in the file
-    boxes = dict(zip(labels.names, find_objects(numbers, len(labels.names)), strict=True))
+    around = dict(zip(labels.names, boxes(numbers, len(labels.names)), strict=True))
 
     def write(name: str) -> None:
         mask = np.zeros(numbers.shape, bool, order="F")
-        if (box := boxes[name]) is not None:
+        if (box := around[name]) is not None:
             mask[box] = numbers[box] == labels.names.index(name) + 1
         write_mask(mask, scan, folder / f"{name}.nii.gz")
 

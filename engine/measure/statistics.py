@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import find_objects
 
+from totalseg_mcp.engine.image.boxes import boxes
 from totalseg_mcp.engine.measure.detail import Cut, Detail, detail
 from totalseg_mcp.engine.volume import Labels, Volume
 from totalseg_mcp.engine.watch import track
@@ -65,8 +65,8 @@ def statistics(labels: Labels, image: Volume, include_incomplete: bool) -> dict[
         raise ValueError(f"labels are {labels.grid.shape} but the image is {image.grid.shape}")
     cut, sides = _cut(image.data), touched(labels)
     found = dict.fromkeys(labels.names, ABSENT)
-    boxes = find_objects(labels.data, max_label=len(labels.names))
-    there = [(number, box) for number, box in enumerate(boxes, start=1) if box is not None]
+    around = boxes(labels.data, len(labels.names))
+    there = [(number, box) for number, box in enumerate(around, start=1) if box is not None]
     for number, box in track(there, "structure"):
         inside = labels.data[box] == number
         values = cut(image.data[box][inside])
