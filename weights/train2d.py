@@ -88,7 +88,7 @@ def patches(pool: list[Projection], group: str, batch: int, seed: int) -> Patche
     def one() -> tuple[torch.Tensor, torch.Tensor]:
         drawn = [patch(pool[int(rng.integers(len(pool)))], rng) for _ in range(batch)]
         images, bits = zip(*drawn, strict=True)
-        truth = [targets(masks(one, GROUPS[group])) for one in bits]
+        truth = [targets(masks(shown, GROUPS[group])) for shown in bits]
         return torch.stack(images), torch.stack(truth)
 
     return ahead(one)

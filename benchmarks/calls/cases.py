@@ -1,7 +1,7 @@
 """What every program is asked for: one entry a table of the page."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from benchmarks.calls.programs import API, CLI, OPENVINO, OURS, PROGRAMS, THEIR_SERVER
@@ -99,35 +99,21 @@ CASES: Mapping[str, Case] = {
 }
 # The first ones say most; all take some minutes on a fast GPU. Previews would need fury and Xvfb.
 ON_GPU: Mapping[str, Case] = {
-    "gpu-small-true": Case(
-        "Small scan, network of the true size",
-        "small",
-        "true size",
-        (OURS, CLI, API),
+    f"gpu-{name}": replace(
+        CASES[name],
+        what=what,
+        programs=programs,
         rounds=1,
+        statistics=False,
+        preview=False,
         device=GPU,
-    ),
-    "gpu-large-true": Case(
-        "Large scan, 117 masks: network of the true size",
-        "large",
-        "true size",
-        (OURS, CLI, API),
-        calls=2,
-        rounds=1,
-        device=GPU,
-    ),
-    "gpu-small-tiny": Case(
-        "Small scan, tiny network", "small", "tiny", (OURS, CLI, API), rounds=1, device=GPU
-    ),
-    "gpu-large-tiny": Case(
-        "Large scan, 117 masks: tiny network",
-        "large",
-        "tiny",
-        (OURS, CLI),
-        calls=2,
-        rounds=1,
-        device=GPU,
-    ),
+    )
+    for name, what, programs in (
+        ("small-true", "Small scan, network of the true size", (OURS, CLI, API)),
+        ("large-true", "Large scan, 117 masks: network of the true size", (OURS, CLI, API)),
+        ("small-tiny", "Small scan, tiny network", (OURS, CLI, API)),
+        ("large-tiny", "Large scan, 117 masks: tiny network", (OURS, CLI)),
+    )
 }
 BY_DEVICE: Mapping[str, Mapping[str, Case]] = {CPU: CASES, GPU: ON_GPU}
 
@@ -143,4 +129,4 @@ def chosen(names: list[str] | None, peers: bool, device: str = CPU) -> dict[str,
 
 def _without_peers(case: Case) -> Case:
     ours = tuple(name for name in case.programs if not PROGRAMS[name].peer)
-    return Case(**{**vars(case), "programs": ours})
+    return replace(case, programs=ours)
