@@ -3,20 +3,19 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import torch
 
 from totalseg_mcp.engine.engines import openvino
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.slabs import parts
 from totalseg_mcp.engine.sliding import Way
 from totalseg_mcp.engine.threads import processors
 from totalseg_mcp.engine.tracing import Head, Traced, UncompiledError, said
 from totalseg_mcp.engine.watch import allow_stop
 
 POLL_MS = 100
-SLAB = 2**14  # voxels, of which 118 outputs in single precision are 8 MB
 
 
 @dataclass(slots=True, eq=False)
@@ -112,10 +111,7 @@ def slab_by_slab(fold: Compiled, tile: torch.Tensor) -> Iterator[torch.Tensor]:
     if fold.head is None:
         yield features
         return
-    _, planes, *across = features.shape
-    thick = max(1, SLAB // prod(across))
-    for start in range(0, planes, thick):
-        yield fold.head(features[:, start : start + thick])
+    yield from map(fold.head, parts(features))
 
 
 BY_SLABS = Way(slab_by_slab, Compiled.rest)

@@ -49,13 +49,21 @@ def slabs(features: torch.Tensor, head: Head, order: Order) -> Iterator[torch.Te
     """What `head` makes of `features` [feature, plane, ...], in parts; each overwrites the last."""
     weight = head.weight.flatten(1)
     bias = weight.new_zeros(len(weight)) if head.bias is None else head.bias
+    kept: torch.Tensor | None = None
+    for part in parts(features):
+        flat = part.flatten(1)
+        if kept is None:
+            kept = flat.new_empty((len(weight), flat.shape[1]))
+        into = kept if kept.shape[1] == flat.shape[1] else None
+        yield order(weight, bias, flat, into).reshape(-1, *part.shape[1:])
+
+
+def parts(features: torch.Tensor) -> Iterator[torch.Tensor]:
+    """`features` [feature, plane, ...], some planes after others; the last may have fewer."""
     _, planes, *across = features.shape
-    thick = min(planes, max(1, SLAB // prod(across)))
-    kept = features.new_empty((len(weight), thick * prod(across)))
+    thick = max(1, SLAB // prod(across))
     for start in range(0, planes, thick):
-        part = features[:, start : start + thick]
-        into = kept if part.shape[1] == thick else None
-        yield order(weight, bias, part.flatten(1), into).reshape(-1, *part.shape[1:])
+        yield features[:, start : start + thick]
 
 
 def head_of(fold: Fold) -> Head | None:
