@@ -48,6 +48,13 @@ CONTESTS_2D = {
         same_layers,
         rounds=2,
     ),
+    "warm-ncnn": Contest(
+        "The same, with ncnn (all but one pixel in ten thousand of a structure agree)",
+        "warm, true size, ncnn",
+        "warm, true size",
+        nearly_same_layers,
+        rounds=2,
+    ),
 }
 # Ours on both sides.
 OURS = {

@@ -7,6 +7,7 @@ environment and inputs stay for the next time.
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from dataclasses import replace
@@ -22,8 +23,10 @@ from benchmarks.machine import description, wait_for_quiet
 from benchmarks.race import Result, Side, race
 from benchmarks.report import put
 from benchmarks.report_2d import part
-from benchmarks.run import HERE, RESULTS, THREADS, versions
+from benchmarks.run import HERE, RESULTS, versions
 
+# As many as both programs take by themselves.
+THREADS = os.environ.get("OMP_NUM_THREADS", str(os.cpu_count()))
 INPUTS = "a phantom of {} x {} x {} voxels of {} x {} x {} mm, seen from the front"
 
 

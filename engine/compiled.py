@@ -9,10 +9,11 @@ import torch
 
 from totalseg_mcp.engine.engines import openvino
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.likeness import UncompiledError
 from totalseg_mcp.engine.slabs import parts
 from totalseg_mcp.engine.sliding import Way
 from totalseg_mcp.engine.threads import processors
-from totalseg_mcp.engine.tracing import Head, Traced, UncompiledError, said
+from totalseg_mcp.engine.tracing import Head, Traced, said
 from totalseg_mcp.engine.watch import allow_stop
 
 POLL_MS = 100

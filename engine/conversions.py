@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from totalseg_mcp.engine.engines import PACKAGE, named, openvino
+from totalseg_mcp.engine.engines import OPENVINO, named, openvino
 from totalseg_mcp.engine.pins import digests, sha256
 from totalseg_mcp.engine.tracing import Head, Traced
 
@@ -47,7 +47,7 @@ def conversion(root: Path, key: str, convert: Callable[[], Traced]) -> Traced:
 
 def key_of(checkpoint: Path, *shape: object) -> str:
     """What a conversion is known by: the weights, the network that they are for, the program."""
-    known = (FORMAT, named(PACKAGE), sha256(checkpoint), *shape)
+    known = (FORMAT, named(OPENVINO.package), sha256(checkpoint), *shape)
     return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
 
 

@@ -15,15 +15,17 @@ from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager
 from totalseg_mcp.engine.compiled import BY_SLABS, Compiled, compiled
 from totalseg_mcp.engine.conversions import conversion, key_of
 from totalseg_mcp.engine.descriptions import described, layout
-from totalseg_mcp.engine.engines import PACKAGE, Cpu, compiles, named
+from totalseg_mcp.engine.engines import NCNN, OPENVINO, Cpu, chosen, named
 from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.likeness import UncompiledError
 from totalseg_mcp.engine.manifest import manifest
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D, mirrored
+from totalseg_mcp.engine.planar import Planar, planar
 from totalseg_mcp.engine.slabs import SLABS
-from totalseg_mcp.engine.sliding import TORCH
+from totalseg_mcp.engine.sliding import TORCH, Fold, Way
 from totalseg_mcp.engine.tasks import Model
-from totalseg_mcp.engine.tracing import Traced, UncompiledError, trace
+from totalseg_mcp.engine.tracing import Traced, trace
 from totalseg_mcp.engine.uninitialised import Uninitialised
 from totalseg_mcp.engine.watch import allow_stop, stage
 from totalseg_mcp.engine.weights import checkpoints
@@ -70,7 +72,7 @@ class Parts:
 def load(folder: Path, model: Model, device: torch.device, ways: Ways | None = None) -> Network:
     """The network in `folder` (dataset.json, plans.json, fold_N/checkpoint_final.pth).
 
-    Where OpenVINO was to compute it and cannot, torch does, and the network is degraded.
+    Where another engine was to compute it and cannot, torch does, and the network is degraded.
 
     Raises:
         NotReadyError: a file cannot be read safely, or does not fit the model, or what is to
@@ -111,7 +113,7 @@ def load_2d(revision: Path, device: torch.device, ways: Ways | None = None) -> N
     )
     axes = [mirror_axes(checkpoint) if said.mirroring else () for checkpoint in said.checkpoints]
     ways = ways or Ways()
-    if any(axes):  # mirrored, a network is more than what OpenVINO compiles
+    if any(axes) and chosen(ways.cpu, 2) == OPENVINO:  # its folds are no functions of tiles
         ways = replace(ways, cpu="torch")
     network = network_of(parts, device, ways)
     folds = tuple(mirrored(fold, along) for fold, along in zip(network.folds, axes, strict=True))
@@ -121,36 +123,64 @@ def load_2d(revision: Path, device: torch.device, ways: Ways | None = None) -> N
 def network_of(parts: Parts, device: torch.device, ways: Ways) -> Network:
     """The network made of `parts`, on `device`."""
     described = parts.plans, parts.configuration, parts.dataset, device
+    dimensions = len(parts.configuration.patch_size)
+    engine = chosen(ways.cpu, dimensions) if device.type == "cpu" else None
     degraded = None
-    if device.type == "cpu" and compiles(ways.cpu):
+    if engine:
+        make, way = MAKERS[engine.package]
         try:
-            fast = tuple(compiled_fold(checkpoint, parts, ways) for checkpoint in parts.checkpoints)
-            nbytes = sum(checkpoint.stat().st_size for checkpoint in parts.checkpoints)
-            return Network(fast, *described, nbytes, BY_SLABS, named(PACKAGE))
+            made = [make(checkpoint, parts, ways) for checkpoint in parts.checkpoints]
+            nbytes = sum(size for _, size in made)
+            fast = tuple(fold for fold, _ in made)
+            return Network(fast, *described, nbytes, way, named(engine.package))
         except UncompiledError as error:
             degraded = (
-                f"OpenVINO cannot run {parts.name} ({error}): torch ran it, which is slower; the "
-                "labels are as good."
+                f"{engine.title} cannot run {parts.name} ({error}): torch ran it, which is slower; "
+                "the labels are as good."
             )
     folds = [module(file, parts, ways).to(device).eval() for file in parts.checkpoints]
     way = SLABS if device.type == "cpu" else TORCH
     return Network(tuple(folds), *described, parameter_bytes(folds), way, degraded=degraded)
 
 
-def compiled_fold(checkpoint: Path, parts: Parts, ways: Ways) -> Compiled:
-    """A fold for OpenVINO, converted unless that was done before.
+def compiled_fold(checkpoint: Path, parts: Parts, ways: Ways) -> tuple[Compiled, int]:
+    """A fold for OpenVINO, converted unless that was done before, and the bytes of its weights.
 
     Raises:
         UncompiledError: OpenVINO cannot run it.
     """
-    stride = np.prod(parts.configuration.pool_op_kernel_sizes, axis=0).tolist()
 
     def convert() -> Traced:
         with stage(f"convert {parts.name} for OpenVINO, once", 0.0, 1.0):
-            return trace(module(checkpoint, parts, ways).eval(), parts.channels, stride)
+            return trace(module(checkpoint, parts, ways).eval(), parts.channels, stride(parts))
 
     key = key_of(checkpoint, trusted(parts.configuration), parts.channels, parts.structures)
-    return compiled(conversion(parts.root, key, convert), parts.configuration.patch_size)
+    fold = compiled(conversion(parts.root, key, convert), parts.configuration.patch_size)
+    return fold, checkpoint.stat().st_size
+
+
+def planar_fold(checkpoint: Path, parts: Parts, ways: Ways) -> tuple[Planar, int]:
+    """A fold for ncnn, and the bytes of its weights.
+
+    Raises:
+        UncompiledError: ncnn cannot run it.
+    """
+    network = module(checkpoint, parts, ways).eval()
+    fold = planar(network, parts.channels, parts.configuration.patch_size, stride(parts))
+    return fold, fold.nbytes
+
+
+# How a fold is made for an engine, and how it is asked.
+MAKERS: Mapping[str, tuple[Callable[[Path, Parts, Ways], tuple[Fold, int]], Way]] = {
+    OPENVINO.package: (compiled_fold, BY_SLABS),
+    NCNN.package: (planar_fold, TORCH),
+}
+
+
+def stride(parts: Parts) -> list[int]:
+    """How many voxels of the image one of the deepest layer has, along each axis."""
+    strides: list[int] = np.prod(parts.configuration.pool_op_kernel_sizes, axis=0).tolist()
+    return strides
 
 
 def module(checkpoint: Path, parts: Parts, ways: Ways) -> torch.nn.Module:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from totalseg_mcp.engine.cautions import cautions
-from totalseg_mcp.engine.engines import PACKAGE, compiles, named
+from totalseg_mcp.engine.engines import chosen, named
 from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.fingerprint import digest_of
 from totalseg_mcp.engine.job import Job, job
@@ -197,6 +197,5 @@ def _bench(
 
 def _engine(session: Session, device: "torch.device") -> str:
     """What computes the networks, to tell its results from others'."""
-    if device.type == "cpu" and compiles(session.cpu):
-        return named(PACKAGE)
-    return f"torch on {device.type}"
+    engine = chosen(session.cpu, 3) if device.type == "cpu" else None
+    return named(engine.package) if engine else f"torch on {device.type}"

@@ -11,14 +11,10 @@ from typing import Any
 import torch
 
 from totalseg_mcp.engine.engines import openvino
+from totalseg_mcp.engine.likeness import UncompiledError, noise, refuse_another
 from totalseg_mcp.engine.norms import pool_norms
 
-CLOSE = 1e-2  # of the outputs' standard deviation; rounding gives 1e-5, another network 1
 MOST_SAID = 200  # characters
-
-
-class UncompiledError(Exception):
-    """OpenVINO cannot run the network, or not as torch does."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,19 +71,6 @@ def trace(module: torch.nn.Module, channels: int, stride: Sequence[int]) -> Trac
         raise UncompiledError(said(error)) from error
     refuse_another(torch.from_numpy(found[0]), expected)
     return Traced(model, head)
-
-
-def noise(channels: int, times: int, stride: Sequence[int]) -> torch.Tensor:
-    """An image of the least size, so many times as long along its first axis; always the same."""
-    shape = (1, channels, times * stride[0], *stride[1:])
-    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
-
-
-def refuse_another(found: torch.Tensor, expected: torch.Tensor) -> None:
-    """Raises UncompiledError: the outputs are not the same up to rounding."""
-    worst = float((found - expected).abs().max() / expected.std())
-    if not worst <= CLOSE:  # nor if it is no number
-        raise UncompiledError(f"its outputs are not torch's: they differ by {worst:.2g} deviations")
 
 
 def split(module: torch.nn.Module) -> Head | None:

@@ -64,9 +64,9 @@ def _add_serve(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cpu",
-        metavar="auto|torch|openvino",
-        help="what computes networks on a CPU; without it torch, which is exact; auto: OpenVINO "
-        "where it is installed [TOTALSEG_MCP_CPU]",
+        metavar="auto|torch|openvino|ncnn",
+        help="what computes networks on a CPU; without it torch, which is exact; auto: what is "
+        "fastest of what is installed [TOTALSEG_MCP_CPU]",
     )
     parser.add_argument(
         "--http",

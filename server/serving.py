@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from totalseg_mcp.engine.engines import compiles
+from totalseg_mcp.engine.engines import require
 from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.results import Results, results_folder
@@ -52,9 +52,9 @@ def session(settings: Settings) -> Session:
 
     Raises:
         BadSettingsError: When there is no such folder of weights, or no such kind of device.
-        NotReadyError: When OpenVINO was chosen and is not installed.
+        NotReadyError: When what was chosen to compute networks is not installed.
     """
-    compiles(settings.cpu)
+    require(settings.cpu)
     if not DEVICE.fullmatch(settings.device):
         raise BadSettingsError(f"{settings.device!r} is not a device: use gpu, gpu:N, cpu or mps.")
     limit = settings.results_cache

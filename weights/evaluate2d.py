@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.picture import Layers
 from totalseg_mcp.engine.segment2d import of_volume, segment_2d
 from totalseg_mcp.engine.session import Session
@@ -49,8 +50,8 @@ class Case:
 class Engine2D:
     """The project's engine on the demonstration weights (or others of the same model), on CPU."""
 
-    def __init__(self, store: Store2D) -> None:
-        self.session = Session(Store(), store_2d=store)
+    def __init__(self, store: Store2D, cpu: Cpu = "torch") -> None:
+        self.session = Session(Store(), store_2d=store, cpu=cpu)
 
     def __call__(self, volume: Volume) -> Layers:
         """The structures of a scan, seen from the front."""

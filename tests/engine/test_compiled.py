@@ -13,13 +13,13 @@ from model_folder import ARCHITECTURE, make_model_folder, network
 from torch import nn
 
 from totalseg_mcp.engine import compiled as compiled_module
-from totalseg_mcp.engine import engines, loading
+from totalseg_mcp.engine import loading
 from totalseg_mcp.engine.compiled import compiled
-from totalseg_mcp.engine.errors import NotReadyError
+from totalseg_mcp.engine.likeness import UncompiledError
 from totalseg_mcp.engine.loading import Ways, load
 from totalseg_mcp.engine.norms import PooledNorm
 from totalseg_mcp.engine.tasks import MODELS
-from totalseg_mcp.engine.tracing import UncompiledError, trace
+from totalseg_mcp.engine.tracing import trace
 from totalseg_mcp.engine.volume import Grid, Volume
 from totalseg_mcp.engine.watch import Progress, Watch, watching
 from totalseg_mcp.engine.weights import Store
@@ -52,18 +52,6 @@ def test_means_of_means_normalise_as_torch_does(rank):
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
     torch.testing.assert_close(PooledNorm(norm, [12] * rank)(values), norm(values))
-
-
-def test_choosing_what_is_not_installed_is_refused_with_the_command(monkeypatch):
-    monkeypatch.setattr(engines, "find_spec", lambda _: None)
-    with pytest.raises(NotReadyError, match=r"pip install .*openvino"):
-        engines.compiles("openvino")
-    assert not engines.compiles("auto")
-
-
-@installed
-def test_it_is_used_where_it_is_installed_unless_torch_was_chosen():
-    assert [engines.compiles(cpu) for cpu in ("auto", "openvino", "torch")] == [True, True, False]
 
 
 @installed

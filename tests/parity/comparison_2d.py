@@ -16,6 +16,7 @@ from parity.scans_2d import scan_2d
 from parity.segments import masks_by_name
 from parity.stand_ins_2d import make_stand_in_2d
 
+from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.products2d import SEGMENTATION_FILE
 from totalseg_mcp.engine.request2d import Request2D
 from totalseg_mcp.engine.run2d import Outcome2D, run_2d
@@ -64,9 +65,10 @@ def stand_ins_2d(root: Path) -> Store2D:
     return Store2D((root,))
 
 
-def compare_2d(case: FlatCase, store: Store2D, folder: Path) -> FlatComparison:
-    """Run `case` on the CPU, with everything below `folder`, and lay the recording beside it."""
-    outcome = run_as_ts2d(case, scan_2d(case.scan, folder / "scans"), store, folder / "out")
+def compare_2d(case: FlatCase, store: Store2D, folder: Path, cpu: Cpu = "torch") -> FlatComparison:
+    """Run `case` by `cpu`, with everything below `folder`, and lay the recording beside it."""
+    scan = scan_2d(case.scan, folder / "scans")
+    outcome = run_as_ts2d(case, scan, store, folder / "out", cpu)
     file = folder / "out" / SEGMENTATION_FILE
     masks = masks_by_name(file)
     names = recordings_2d()["runs"][case.name]["names"]
@@ -75,7 +77,9 @@ def compare_2d(case: FlatCase, store: Store2D, folder: Path) -> FlatComparison:
     return FlatComparison(ours, recorded_masks(case), file, outcome)
 
 
-def run_as_ts2d(case: FlatCase, scan: Path, store: Store2D, out: Path) -> Outcome2D:
+def run_as_ts2d(
+    case: FlatCase, scan: Path, store: Store2D, out: Path, cpu: Cpu = "torch"
+) -> Outcome2D:
     """What `case` asks of ts2d, asked of this engine."""
     model, _, group = case.key.partition("_")
     request = Request2D(
@@ -87,4 +91,4 @@ def run_as_ts2d(case: FlatCase, scan: Path, store: Store2D, out: Path) -> Outcom
         force=True,  # ts2d does not look whether it is given a CT
         collapse=case.collapsed,
     )
-    return run_2d(request, Session(store_2d=store))
+    return run_2d(request, Session(store_2d=store, cpu=cpu))

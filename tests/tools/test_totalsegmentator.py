@@ -8,11 +8,12 @@ import torch
 from pydantic import ValidationError
 
 from totalseg_mcp.engine import loading
+from totalseg_mcp.engine.engines import OPENVINO
 from totalseg_mcp.engine.errors import MissingWeightsError, NotReadyError, OutOfReachError
+from totalseg_mcp.engine.likeness import UncompiledError
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.results import Results
 from totalseg_mcp.engine.tasks import labels
-from totalseg_mcp.engine.tracing import UncompiledError
 from totalseg_mcp.schemas.totalsegmentator import Arguments, TotalSegmentatorResult
 from totalseg_mcp.tools.totalsegmentator import run
 
@@ -213,8 +214,8 @@ def test_a_network_that_torch_had_to_run_is_a_warning(call, session, monkeypatch
     def refuse(*_):
         raise UncompiledError("no such operation")
 
-    monkeypatch.setattr(loading, "compiles", lambda _: True)
-    monkeypatch.setattr(loading, "compiled_fold", refuse)
+    monkeypatch.setattr(loading, "chosen", lambda *_: OPENVINO)
+    monkeypatch.setitem(loading.MAKERS, OPENVINO.package, (refuse, loading.BY_SLABS))
     result = run(call(), session)
     assert result.device.engine.startswith("torch")
     assert any("no such operation" in warning for warning in result.warnings)
