@@ -12,13 +12,15 @@ LATEST_S = 2.0  # for a client that does not ask for the tools, but keeps a list
 ON_ITS_WAY_S = 0.05  # what the answer may need to leave, which an import would hold up
 
 
-async def get_ready(tools: Sequence[Tool], listed: anyio.Event, lane: Lane) -> None:
+async def get_ready(
+    tools: Sequence[Tool], listed: anyio.Event, lane: Lane, latest_s: float = LATEST_S
+) -> None:
     """Load the tools once they are `listed`, in turns, so that the first call finds them loaded.
 
     A call that comes meanwhile waits: two threads that import the same modules at once can end
     in a deadlock, which Python turns into an error.
     """
-    with anyio.move_on_after(LATEST_S):
+    with anyio.move_on_after(latest_s):
         await listed.wait()
     await anyio.sleep(ON_ITS_WAY_S)
     for tool in tools:
