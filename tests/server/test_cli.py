@@ -42,7 +42,7 @@ from totalseg_mcp.server import serving
 from totalseg_mcp.server.cli import parser
 from totalseg_mcp.server.settings import settings
 
-line = parser().parse_args(["serve", "--weights=demo", "--warm-up=total:fast", "--allow=/"])
+line = parser().parse_args(["serve", "--weights=demo", "--warm-up=total:fast"])
 server = serving.build(serving.TOOLS, serving.session(settings(line, {})))
 
 async def listed():
