@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from totalseg_mcp.engine.scan import Modality
+from totalseg_mcp.engine.imaging import Modality
 from totalseg_mcp.engine.values import LOWEST_HU, PILE, Values
 
 SAMPLES_AN_AXIS = 96  # at most; a scan of 512 x 512 x 300 is judged in 0.1 s

@@ -13,9 +13,10 @@ from nibabel.orientations import io_orientation
 
 from totalseg_mcp.engine.errors import BadRequestError
 from totalseg_mcp.engine.image.split import FEWEST, MARGIN, worth_splitting
+from totalseg_mcp.engine.imaging import Spacing
 from totalseg_mcp.engine.plan import Plan
 from totalseg_mcp.engine.tasks import Model
-from totalseg_mcp.engine.volume import Grid, Shape, Spacing
+from totalseg_mcp.engine.volume import Grid, Shape
 
 GIB = 2**30
 REGION = 0.25  # of the scan, where a part is looked at that is not known yet

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.imaging import Spacing
 from totalseg_mcp.engine.options import Options, Restoration, consistent
 from totalseg_mcp.engine.tasks import (
     MODELS,
@@ -17,7 +18,6 @@ from totalseg_mcp.engine.tasks import (
     task_named,
     unknown,
 )
-from totalseg_mcp.engine.volume import Spacing
 
 # The task and resolution that find the region to look in, by modality and robustness.
 ROUGH: Mapping[tuple[str, bool], tuple[str, Resolution]] = {

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from totalseg_mcp.engine.image.crop import Box
+from totalseg_mcp.engine.imaging import Spacing
 from totalseg_mcp.engine.segment import Segmented
-from totalseg_mcp.engine.volume import Grid, Labels, Shape, Spacing
+from totalseg_mcp.engine.volume import Grid, Labels, Shape
 
 GZIP = 31  # window bits: with a check sum at the end
 LEVEL = 1

@@ -6,9 +6,8 @@ from typing import Literal
 from nibabel.nifti1 import Nifti1Header
 
 from totalseg_mcp.engine.headers import Headers
+from totalseg_mcp.engine.imaging import Modality
 from totalseg_mcp.engine.volume import Volume
-
-Modality = Literal["CT", "MR"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

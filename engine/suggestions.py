@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from totalseg_mcp.engine.imaging import Modality
 from totalseg_mcp.engine.measure.layers import Extent
 from totalseg_mcp.engine.regions import BodyRegion
-from totalseg_mcp.engine.scan import Modality
 from totalseg_mcp.engine.tasks import TABLES, TASKS, Entry
 
 MOST = 8  # suggestions

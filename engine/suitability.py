@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from totalseg_mcp.engine.errors import BadImageError
+from totalseg_mcp.engine.imaging import Modality
 from totalseg_mcp.engine.modality import Verdict, judge
-from totalseg_mcp.engine.scan import Modality, Scan
+from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.tasks import TASKS, Task
 
 MOST_NAMED = 5  # tasks in one piece of advice

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from totalseg_mcp.engine.errors import BadRequestError
-from totalseg_mcp.engine.scan import Modality
+from totalseg_mcp.engine.imaging import Modality
 
 Resolution = Literal["default", "fast", "fastest"]
 TABLES = files("totalseg_mcp.engine.tables")

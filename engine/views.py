@@ -8,8 +8,9 @@ from totalseg_mcp.engine.image.crop import Box, crop
 from totalseg_mcp.engine.image.orientation import reorient
 from totalseg_mcp.engine.image.resample import to_spacing, truncated
 from totalseg_mcp.engine.image.zoom import Zoom, zoomed
+from totalseg_mcp.engine.imaging import Spacing
 from totalseg_mcp.engine.plan import Plan
-from totalseg_mcp.engine.volume import Labels, Spacing, Volume
+from totalseg_mcp.engine.volume import Labels, Volume
 
 KEPT = 2  # views; one of a CT of 512 x 512 x 400 voxels at 1.5 mm has 120 MB
 Key = tuple[Box | None, Spacing | None, int]

@@ -13,8 +13,9 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
+from totalseg_mcp.engine.imaging import Spacing
+
 Shape = tuple[int, int, int]
-Spacing = tuple[float, float, float]
 Affine = NDArray[np.float64]  # (4, 4), voxel index -> RAS+ mm
 Mask = NDArray[np.bool_]
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from totalseg_mcp.engine import regions, suggestions
-from totalseg_mcp.engine.measure.layers import Extent
+if TYPE_CHECKING:  # the list of tools needs no arrays
+    from totalseg_mcp.engine import regions, suggestions
+    from totalseg_mcp.engine.measure.layers import Extent
 
 Tenths = Annotated[float, AfterValidator(partial(round, ndigits=1))]
 Thousandths = Annotated[float, AfterValidator(partial(round, ndigits=3))]
@@ -125,7 +126,7 @@ class GroupUsed(BaseModel):
     folder: Annotated[str, Field(description="Absolute path of its weights.")]
 
 
-def structures_in_2d(found: Mapping[str, Extent]) -> dict[str, StructureIn2D | AbsentIn2D]:
+def structures_in_2d(found: "Mapping[str, Extent]") -> dict[str, StructureIn2D | AbsentIn2D]:
     """What was measured of every structure."""
     return {
         name: StructureIn2D.model_validate(extent) if extent.present else AbsentIn2D()
@@ -133,11 +134,11 @@ def structures_in_2d(found: Mapping[str, Extent]) -> dict[str, StructureIn2D | A
     }
 
 
-def regions_in_view(found: Sequence[regions.BodyRegion]) -> list[BodyRegion]:
+def regions_in_view(found: "Sequence[regions.BodyRegion]") -> list[BodyRegion]:
     """The regions, from the head down."""
     return [BodyRegion.model_validate(region) for region in found]
 
 
-def suggested_calls(made: Sequence[suggestions.Suggestion]) -> list[Suggestion]:
+def suggested_calls(made: "Sequence[suggestions.Suggestion]") -> list[Suggestion]:
     """The calls, the most useful first."""
     return [Suggestion.model_validate(one) for one in made]

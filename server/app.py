@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+import anyio
 import mcp_types as wire
 from mcp import MCPError
 from mcp.server import Server, ServerRequestContext
@@ -37,19 +38,27 @@ INSTRUCTIONS = (
 )
 
 
-def build(tools: Sequence[Tool], session: Session, lane: Lane | None = None) -> Server[Any]:
+def build(
+    tools: Sequence[Tool],
+    session: Session,
+    lane: Lane | None = None,
+    listed: anyio.Event | None = None,
+) -> Server[Any]:
     """A server with these tools, one job at a time.
 
-    All its connections share the session and the lane; others may work in the lane too.
+    All its connections share the session and the lane; others may work in the lane too. `listed`
+    is set when a client has asked for the tools.
     """
     by_name = {tool.name: tool for tool in tools}
-    listed = wire.ListToolsResult(tools=[describe(tool) for tool in tools])
+    catalogue = wire.ListToolsResult(tools=[describe(tool) for tool in tools])
     lane = lane or Lane()
 
     async def list_tools(
         ctx: Context, params: wire.PaginatedRequestParams | None
     ) -> wire.ListToolsResult:
-        return listed
+        if listed is not None:
+            listed.set()
+        return catalogue
 
     async def call_tool(ctx: Context, params: wire.CallToolRequestParams) -> wire.CallToolResult:
         if params.name not in by_name:
@@ -61,7 +70,7 @@ def build(tools: Sequence[Tool], session: Session, lane: Lane | None = None) -> 
 
         try:
             arguments = read(tool.arguments, params.arguments or {})
-            return await run_watched(lambda: answer(tool.run(arguments, session)), tell, lane)
+            return await run_watched(lambda: answer(tool.load()(arguments, session)), tell, lane)
         except EngineError as error:
             return refusal(str(error))
         except Exception:  # noqa: BLE001 (the outermost handler: a bug ends the call, not the server)

@@ -4,6 +4,7 @@ A command imports what it needs when it is called, so that the server lists its 
 soon after its start and `--version` answers at once.
 """
 
+import gc
 import os
 import sys
 from argparse import ArgumentParser, Namespace
@@ -131,8 +132,11 @@ def _serve(arguments: Namespace) -> int:
     keep_freed()
     chosen = settings(arguments, os.environ)
     start_log(chosen.log_level)
+    gc.disable()  # modules stay: to look for garbage among them took a tenth of the start
     from totalseg_mcp.server.serving import serve
 
+    gc.freeze()
+    gc.enable()
     serve(chosen)
     return 0
 

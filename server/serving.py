@@ -16,6 +16,7 @@ from totalseg_mcp.engine.weights import Store, cache_folder
 from totalseg_mcp.engine.weights2d import Store2D
 from totalseg_mcp.schemas.fields import DEVICE
 from totalseg_mcp.server.app import build
+from totalseg_mcp.server.readying import get_ready
 from totalseg_mcp.server.resting import rest
 from totalseg_mcp.server.settings import BadSettingsError, Settings
 from totalseg_mcp.server.stdio import serve_stdio
@@ -31,18 +32,24 @@ def serve(settings: Settings) -> None:
     Raises:
         BadSettingsError, NotReadyError: As `session`.
     """
-    shared, lane = session(settings), Lane()
-    server = build(TOOLS, shared, lane)
-    background = partial(beside_calls, settings.warm_up, shared, lane)
+    shared, lane, listed = session(settings), Lane(), anyio.Event()
+    server = build(TOOLS, shared, lane, listed)
+    background = partial(beside_calls, settings.warm_up, shared, lane, listed)
     if settings.http is None:
         serve_stdio(server, background)
     else:
         serve_http(server, settings.http, settings.token, background=background)
 
 
-async def beside_calls(warm: Sequence[Options], shared: Session, lane: Lane) -> None:
-    """What is done while the server serves: networks made ready first, memory given back later."""
+async def beside_calls(
+    warm: Sequence[Options], shared: Session, lane: Lane, listed: anyio.Event
+) -> None:
+    """What is done while the server serves.
+
+    First all that calls need is imported and networks are made ready; later memory is given back.
+    """
     async with anyio.create_task_group() as group:
+        group.start_soon(get_ready, TOOLS, listed, lane)
         group.start_soon(warm_up, warm, shared, lane)
         group.start_soon(rest, lane)
 

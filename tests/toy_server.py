@@ -39,7 +39,6 @@ class Break(BaseModel):
 
 
 def count(arguments: Count, session: Session) -> Counted:
-    """Count tiles."""
     with stage("counting", 0.0, 1.0):
         for tile in track(range(arguments.tiles), "tile"):
             if arguments.trace:
@@ -50,7 +49,6 @@ def count(arguments: Count, session: Session) -> Counted:
 
 
 def go_wrong(arguments: Break, session: Session) -> Result:
-    """Go wrong in the way that was asked for."""
     match arguments.how:
         case "told":
             raise BadRequestError("There is no file /data/Miller.nii.gz.")
@@ -66,8 +64,8 @@ def go_wrong(arguments: Break, session: Session) -> Result:
     return Result(summary="Printed.")
 
 
-COUNT = Tool("count", "Count tiles", Count, Counted, count)
-BREAK = Tool("go_wrong", "Go wrong", Break, Result, go_wrong)
+COUNT = Tool("count", "Count tiles", "Count tiles.", Count, Counted, lambda: count)
+BREAK = Tool("go_wrong", "Go wrong", "Fail as asked.", Break, Result, lambda: go_wrong)
 TOYS = (COUNT, BREAK)
 
 

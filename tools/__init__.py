@@ -1,6 +1,5 @@
 """The tools: plain functions from arguments to result."""
 
-from totalseg_mcp.tools import totalsegmentator, ts2d_segment
-from totalseg_mcp.tools.tool import Tool
+from totalseg_mcp.tools.catalogue import TOOLS
 
-TOOLS: tuple[Tool, ...] = (totalsegmentator.TOOL, ts2d_segment.TOOL)
+__all__ = ["TOOLS"]

@@ -9,22 +9,21 @@ from pydantic import BaseModel
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.schemas.result import Result
 
+Run = Callable[[Any, Session], Result]
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A named function with typed arguments and result; it may block for minutes.
 
-    `run` reports progress and can be stopped through `engine.watch`; what the caller
-    can put right it raises as an `EngineError`.
+    `load` imports the function, and what it needs, and returns it; the tool is listed without.
+    The function reports progress and can be stopped through `engine.watch`; what the caller can
+    put right it raises as an `EngineError`.
     """
 
     name: str
     title: str
+    description: str  # for the agent
     arguments: type[BaseModel]
     result: type[Result]
-    run: Callable[[Any, Session], Result]
-
-    @property
-    def description(self) -> str:
-        """For the agent: the docstring of the function."""
-        return self.run.__doc__ or ""
+    load: Callable[[], Run]

@@ -32,21 +32,10 @@ from totalseg_mcp.tools.demonstration import DEMONSTRATION
 from totalseg_mcp.tools.radiomics import features_by_structure, radiomics_warnings
 from totalseg_mcp.tools.several import together
 from totalseg_mcp.tools.timings import timings
-from totalseg_mcp.tools.tool import Tool
 
 
 def run(arguments: Arguments, session: Session) -> TotalSegmentatorResult:
-    """Segment anatomical structures in a 3-D CT or MR image with TotalSegmentator's models.
-
-    Reads NIfTI, NRRD, MetaImage or a folder of DICOM slices; writes a mask per structure (or one
-    label map, or DICOM SEG, DICOM RTSTRUCT or 3D Slicer's NRRD: output_type), and on request
-    statistics.json, radiomics.json and preview.png, into output_dir. The result names the
-    files and says which structures were found, which were cut off by the image's border
-    (their numbers are null, not zero), and what was measured. The default works at 1.5 mm
-    with several models; fast (3 mm) and fastest (6 mm) use one model on fewer voxels, and
-    roi_subset limits the work to what you need; several tasks in one call share its beginning,
-    and a later call for the same labels reuses them. For research, not for medical use.
-    """
+    """One call: a job for each task, and their outcomes as one result."""
     root = session.reach.writing(Path(arguments.output_dir))
     folders = {name: root / name if arguments.task[1:] else root for name in arguments.task}
     requests = {name: _request(arguments, session, name, at) for name, at in folders.items()}
@@ -236,6 +225,3 @@ def _log(outcome: Outcome, verbose: bool) -> str:
         lines += [f"{name}: {seconds:.2f} s" for name, seconds in outcome.seconds.items()]
         lines += [f"model {model.dataset}: {model.folder}" for model in outcome.models]
     return "\n".join([*lines, f"{len(outcome.files)} files written"])
-
-
-TOOL = Tool("totalsegmentator", "TotalSegmentator", Arguments, TotalSegmentatorResult, run)

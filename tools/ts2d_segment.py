@@ -17,20 +17,10 @@ from totalseg_mcp.schemas.findings2d import (
 from totalseg_mcp.schemas.ts2d_segment import Arguments, Ts2dResult
 from totalseg_mcp.tools.demonstration import DEMONSTRATION
 from totalseg_mcp.tools.timings import timings
-from totalseg_mcp.tools.tool import Tool
 
 
 def run(arguments: Arguments, session: Session) -> Ts2dResult:
-    """Tell in about a second what is in a CT, and where, with TotalSegmentator 2D's models.
-
-    Projects the CT once from front to back and labels 117 structures in that picture, which may
-    overlap. Use it first: the result names the structures and regions of the body that are in
-    the scan, how far they reach along the body, what the scan's border cuts off, and which calls
-    of totalsegmentator fit. Areas are those of shadows seen from the front, not volumes. Also
-    takes projections and, with model='tsxr-v2', chest and other X-rays. Writes a segmentation
-    for 3D Slicer (or masks, or a picture) and on request statistics and preview.png into
-    output_dir. For research, not for medical use.
-    """
+    """One call: a job, and its outcome as a result."""
     request = Request2D(
         input_path=session.reach.reading(Path(arguments.input_path)),
         folder=session.reach.writing(Path(arguments.output_dir)),
@@ -119,6 +109,3 @@ def _summary(outcome: Outcome2D, warnings: list[str]) -> str:
         + (f"; in view: {', '.join(regions)}." if regions else ".")
     )
     return f"{text} {warnings[0]}" if warnings else text
-
-
-TOOL = Tool("ts2d_segment", "TotalSegmentator 2D", Arguments, Ts2dResult, run)

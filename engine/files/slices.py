@@ -29,7 +29,7 @@ from totalseg_mcp.engine.files.frames import FRAMES, frames_of
 from totalseg_mcp.engine.files.sources import BROKEN, Source, unfolds
 from totalseg_mcp.engine.files.stack import Place
 from totalseg_mcp.engine.headers import IDENTITY, PLACE, REFERENCE, Headers
-from totalseg_mcp.engine.scan import Modality
+from totalseg_mcp.engine.imaging import Modality
 
 # What differs between the volumes that one series may hold, and how to say so.
 MARKS = {

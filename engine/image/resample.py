@@ -10,7 +10,8 @@ import numpy as np
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.image.zoom import Zoom, zoomed
-from totalseg_mcp.engine.volume import Grid, Spacing, Volume
+from totalseg_mcp.engine.imaging import Spacing
+from totalseg_mcp.engine.volume import Grid, Volume
 
 NARROW = 100  # an image whose values span less would be ruined by cutting them off
 

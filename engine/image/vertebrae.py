@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, center_of_mass, find_objects, label
 
 from totalseg_mcp.engine.image.cleanup import voxel_mm3
-from totalseg_mcp.engine.volume import Labels, Mask, Spacing
+from totalseg_mcp.engine.imaging import Spacing
+from totalseg_mcp.engine.volume import Labels, Mask
 
 LEAST_MM3 = 100.0  # of a vertebra
 GROWTH_MM = 3.0  # which the training labels were eroded by

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from totalseg_mcp.engine.image.orientation import reorient
+from totalseg_mcp.engine.imaging import Modality
 from totalseg_mcp.engine.preview.fit import fitted
 from totalseg_mcp.engine.preview.layout import GAP, MOST_PX, layout
 from totalseg_mcp.engine.preview.legend import Legend, legend
@@ -14,7 +15,6 @@ from totalseg_mcp.engine.preview.overlay import Size, coarsened, overlaid
 from totalseg_mcp.engine.preview.slices import Slice, slices
 from totalseg_mcp.engine.preview.surface import Surface, surface
 from totalseg_mcp.engine.preview.window import window
-from totalseg_mcp.engine.scan import Modality
 from totalseg_mcp.engine.volume import Labels, Volume
 
 ROOM = (MOST_PX, 1000)  # px

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from totalseg_mcp.engine.volume import Labels, Spacing
+from totalseg_mcp.engine.imaging import Spacing
+from totalseg_mcp.engine.volume import Labels
 
 MOST_VOXELS = 180  # along the longest side
 SURFACE = 0.38  # the density at a structure's surface; below 0.5, which would thin out what is thin

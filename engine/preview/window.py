@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from totalseg_mcp.engine.scan import Modality
+from totalseg_mcp.engine.imaging import Modality
 from totalseg_mcp.engine.volume import Volume
 
 MR_PERCENTILES = (1.0, 99.5)

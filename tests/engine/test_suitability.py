@@ -3,7 +3,8 @@ import pytest
 from nibabel.nifti1 import Nifti1Header
 
 from totalseg_mcp.engine.errors import BadImageError
-from totalseg_mcp.engine.scan import Modality, Scan
+from totalseg_mcp.engine.imaging import Modality
+from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.suitability import Suitability, counterparts, suitability
 from totalseg_mcp.engine.tasks import TASKS
 from totalseg_mcp.engine.volume import Grid, Volume

@@ -99,10 +99,10 @@ async def test_the_picture_comes_along_unless_it_is_large(tmp_path, size, pictur
     picture.write_bytes(b"x" * size)
 
     def run(arguments, session):
-        """Draw."""
         return Result(summary="Drawn.", preview_file=str(picture))
 
-    async with Client(build([Tool("draw", "Draw", Break, Result, run)], Session())) as client:
+    draw = Tool("draw", "Draw", "Draw.", Break, Result, lambda: run)
+    async with Client(build([draw], Session())) as client:
         answer = await client.call_tool("draw", {"how": "bug"})
     assert [part.mime_type for part in answer.content[2:]] == ["image/png"] * pictures
     assert answer.structured_content["preview_file"] == str(picture)

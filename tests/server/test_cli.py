@@ -10,7 +10,11 @@ from mcp.client.stdio import StdioServerParameters
 
 from totalseg_mcp.server.cli import main
 
-HEAVY = ("torch", "nnunetv2", "SimpleITK", "highdicom", "skimage", "radiomics")
+FOR_CALLS = (
+    *("numpy", "scipy", "skimage", "pandas"),
+    *("nibabel", "pydicom", "highdicom", "SimpleITK", "nrrd", "PIL", "imagecodecs", "isal"),
+    *("torch", "nnunetv2", "safetensors", "openvino", "radiomics"),
+)
 
 
 @pytest.mark.anyio
@@ -31,15 +35,64 @@ async def test_the_product_lists_its_tools():
         assert tool.output_schema["type"] == "object"
 
 
-def test_nothing_heavy_is_imported_before_the_first_job():
-    code = f"""
-import sys, totalseg_mcp.server.serving as serving
-from totalseg_mcp.server.settings import Settings
-serving.build(serving.TOOLS, serving.session(Settings(weights="demo")))
-assert not set({HEAVY}) & set(sys.modules)
+LIST = """
+import os, sys, anyio
+from mcp import Client
+from totalseg_mcp.server import serving
+from totalseg_mcp.server.cli import parser
+from totalseg_mcp.server.settings import settings
+
+line = parser().parse_args(["serve", "--weights=demo", "--warm-up=total:fast"])
+server = serving.build(serving.TOOLS, serving.session(settings(line, {})))
+
+async def listed():
+    async with Client(server) as client:
+        return len((await client.list_tools()).tools)
+
+assert anyio.run(listed) == len(serving.TOOLS)
+sys.stderr.write(" ".join(name for name in sys.modules if "." not in name))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
-    assert done.stdout == b""  # a line there before serving would be on the wire
+
+
+def test_the_tools_are_listed_without_what_calls_need():
+    done = subprocess.run(
+        [sys.executable, "-c", LIST], capture_output=True, text=True, timeout=60, check=True
+    )
+    imported = set(done.stderr.split())
+    assert "pydantic" in imported
+    assert not imported & set(FOR_CALLS)
+    assert done.stdout == ""  # a line there before serving would be on the wire
+
+
+READY = """
+import sys, anyio
+from totalseg_mcp.server import serving
+from totalseg_mcp.server.settings import Settings
+from totalseg_mcp.server.watching import Lane
+
+async def serve():
+    lane, listed = Lane(), anyio.Event()
+    listed.set()
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as group:
+            shared = serving.session(Settings(weights="demo"))
+            group.start_soon(serving.beside_calls, (), shared, lane, listed)
+            while lane.turns < len(serving.TOOLS):
+                await anyio.sleep(0.01)
+            group.cancel_scope.cancel()
+
+anyio.run(serve)
+sys.stderr.write(" ".join(sys.modules))
+"""
+
+
+def test_what_calls_read_images_with_is_there_soon_after_and_torch_is_not():
+    done = subprocess.run(
+        [sys.executable, "-c", READY], capture_output=True, text=True, timeout=60, check=True
+    )
+    imported = set(done.stderr.split())
+    assert {"totalseg_mcp.engine.run", "totalseg_mcp.engine.run2d", "nibabel"} <= imported
+    assert "torch" not in imported
 
 
 def test_the_command_line_itself_needs_next_to_nothing():
