@@ -6,7 +6,8 @@ from totalseg_mcp.engine.files.outputs import check
 from totalseg_mcp.engine.files.parameters import read_parameters
 from totalseg_mcp.engine.measure.extraction import Extraction, extraction, version
 from totalseg_mcp.engine.plan import Plan, plan
-from totalseg_mcp.engine.products import file_names
+from totalseg_mcp.engine.product import file_names
+from totalseg_mcp.engine.products import PRODUCTS
 from totalseg_mcp.engine.request import Request
 
 
@@ -31,7 +32,7 @@ def job(request: Request) -> Job:
             missing, or its parameter file is not one.
     """
     chosen = plan(request.options)
-    leftovers = check(request.folder, file_names(request, chosen))
+    leftovers = check(request.folder, file_names(PRODUCTS, request, chosen))
     return Job(request, chosen, features_asked(request), leftovers)
 
 

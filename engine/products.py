@@ -17,6 +17,7 @@ from totalseg_mcp.engine.measure.radiomics import Radiomics
 from totalseg_mcp.engine.measure.statistics import Measurement
 from totalseg_mcp.engine.plan import Plan
 from totalseg_mcp.engine.preview import preview
+from totalseg_mcp.engine.product import Product, Products, asked
 from totalseg_mcp.engine.request import Format, Request
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.tasks import task_named
@@ -58,19 +59,6 @@ class Findings:
         return tuple(name for name in wanted if name in there) or tuple(wanted)
 
     radiomics: Radiomics | None = None  # where it was asked for
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A kind of file: when it is asked for, how it is called, how it is written.
-
-    `suited` tells what to know before, and raises where the scan does not allow it.
-    """
-
-    asked: Callable[[Request], bool]
-    names: Callable[[Plan], tuple[str, ...]]
-    write: Callable[[Findings, Path], None]
-    suited: Callable[[Plan, Scan], tuple[str, ...]] = lambda _plan, _scan: ()
 
 
 def _write_masks(findings: Findings, folder: Path) -> None:
@@ -154,7 +142,7 @@ def _write_preview(findings: Findings, folder: Path) -> None:
     (folder / PREVIEW_FILE).write_bytes(picture)
 
 
-PRODUCTS: Mapping[str, Product] = {
+PRODUCTS: Products[Request, Plan, Findings] = {
     "masks": Product(
         lambda request: _in("nifti")(request) and not request.multilabel,
         lambda plan: tuple(f"{name}.nii.gz" for name in plan.wanted + plan.derived),
@@ -172,19 +160,16 @@ PRODUCTS: Mapping[str, Product] = {
         _in("dicom_seg"),
         lambda plan: ("segmentation_seg.dcm",),
         _write_labelmap_seg,
-        _with_slices,
     ),
     "DICOM SEG, binary": Product(
         _in("dicom_seg_binary"),
         lambda plan: ("segmentation_seg_binary.dcm",),
         _write_binary_seg,
-        _with_slices,
     ),
     "DICOM RTSTRUCT": Product(
         _in("dicom_rtstruct"),
         lambda plan: ("segmentation_rtstruct.dcm",),
         _write_rtstruct,
-        _with_slices,
     ),
     "statistics": Product(
         lambda request: request.statistics,
@@ -200,14 +185,10 @@ PRODUCTS: Mapping[str, Product] = {
 }
 
 
-def asked(request: Request) -> dict[str, Product]:
-    """The products of `request`."""
-    return {name: product for name, product in PRODUCTS.items() if product.asked(request)}
-
-
-def file_names(request: Request, plan: Plan) -> tuple[str, ...]:
-    """The names of all files that `request` will write."""
-    return tuple(name for product in asked(request).values() for name in product.names(plan))
+# What tells what to know before a product is made, and raises where the scan does not allow it.
+SUITED: Mapping[str, Callable[[Plan, Scan], tuple[str, ...]]] = dict.fromkeys(
+    ("DICOM SEG", "DICOM SEG, binary", "DICOM RTSTRUCT"), _with_slices
+)
 
 
 def suited(request: Request, plan: Plan, scan: Scan) -> tuple[str, ...]:
@@ -216,5 +197,6 @@ def suited(request: Request, plan: Plan, scan: Scan) -> tuple[str, ...]:
     Raises:
         BadRequestError: one cannot be made from this scan.
     """
-    notes = (note for product in asked(request).values() for note in product.suited(plan, scan))
+    checks = (SUITED[name] for name in asked(PRODUCTS, request) if name in SUITED)
+    notes = (note for check in checks for note in check(plan, scan))
     return tuple(dict.fromkeys(notes))

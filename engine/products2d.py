@@ -9,6 +9,7 @@ from totalseg_mcp.engine.flat import Flat
 from totalseg_mcp.engine.measure.layers import Extent, row_at
 from totalseg_mcp.engine.models2d import spelt_by_ts2d
 from totalseg_mcp.engine.picture import Layers, Picture
+from totalseg_mcp.engine.product import Product, Products
 from totalseg_mcp.engine.regions import BodyRegion
 from totalseg_mcp.engine.request2d import Format2D, Plan2D, Request2D
 from totalseg_mcp.engine.suggestions import Suggestion
@@ -41,18 +42,6 @@ class Findings2D:
     def found(self) -> tuple[str, ...]:
         """The structures with at least one pixel, in their order."""
         return tuple(name for name, extent in self.extents.items() if extent.present)
-
-
-@dataclass(frozen=True, slots=True)
-class Product2D:
-    """A kind of file: when it is asked for, how it is called, how it is written.
-
-    Formats that import much are imported when they are written.
-    """
-
-    asked: Callable[[Request2D], bool]
-    names: Callable[[Plan2D], tuple[str, ...]]
-    write: Callable[[Findings2D, Path], None]
 
 
 def projection_files(plan: Plan2D) -> tuple[str, ...]:
@@ -127,34 +116,22 @@ def _in(kind: Format2D) -> Callable[[Request2D], bool]:
     return lambda request: kind in request.formats
 
 
-PRODUCTS_2D: Mapping[str, Product2D] = {
-    "segmentation for Slicer": Product2D(
+PRODUCTS_2D: Products[Request2D, Plan2D, Findings2D] = {
+    "segmentation for Slicer": Product(
         _in("nrrd"), lambda plan: (SEGMENTATION_FILE,), _write_segmentation
     ),
-    "masks": Product2D(
+    "masks": Product(
         _in("nifti"), lambda plan: tuple(f"{name}.nii.gz" for name in plan.wanted), _write_masks
     ),
-    "coloured picture": Product2D(_in("png"), lambda plan: (COLOURED_FILE,), _write_coloured),
-    "each group": Product2D(lambda request: request.save_all, group_files, _write_groups),
-    "projections": Product2D(
-        lambda request: request.save_all, projection_files, _write_projections
-    ),
-    "statistics": Product2D(
+    "coloured picture": Product(_in("png"), lambda plan: (COLOURED_FILE,), _write_coloured),
+    "each group": Product(lambda request: request.save_all, group_files, _write_groups),
+    "projections": Product(lambda request: request.save_all, projection_files, _write_projections),
+    "statistics": Product(
         lambda request: request.statistics,
         lambda plan: (STATISTICS_FILE, STATISTICS_CSV),
         _write_statistics,
     ),
-    "preview": Product2D(
+    "preview": Product(
         lambda request: request.preview, lambda plan: (PREVIEW_FILE,), _write_preview
     ),
 }
-
-
-def asked_2d(request: Request2D) -> dict[str, Product2D]:
-    """The products of `request`."""
-    return {name: product for name, product in PRODUCTS_2D.items() if product.asked(request)}
-
-
-def file_names_2d(request: Request2D, plan: Plan2D) -> tuple[str, ...]:
-    """The names of all files that `request` will write, as far as the models' tables tell."""
-    return tuple(name for product in asked_2d(request).values() for name in product.names(plan))

@@ -15,7 +15,8 @@ from totalseg_mcp.engine.labelling import Bench, labelled
 from totalseg_mcp.engine.measuring import measure
 from totalseg_mcp.engine.need import Memory
 from totalseg_mcp.engine.peak import forget
-from totalseg_mcp.engine.products import Findings, asked, suited
+from totalseg_mcp.engine.product import asked
+from totalseg_mcp.engine.products import PRODUCTS, Findings, suited
 from totalseg_mcp.engine.recollection import Recalled, Recollection
 from totalseg_mcp.engine.request import Request
 from totalseg_mcp.engine.scan import Scan
@@ -164,7 +165,7 @@ def _told(
 
 
 def _output(job: Job, findings: Findings) -> Output[Findings]:
-    writers = {name: product.write for name, product in asked(job.request).items()}
+    writers = {name: product.write for name, product in asked(PRODUCTS, job.request).items()}
     return Output(writers, findings, job.request.folder)
 
 

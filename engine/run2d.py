@@ -14,7 +14,8 @@ from totalseg_mcp.engine.look import look
 from totalseg_mcp.engine.measure.layers import measure_layers, without_mm
 from totalseg_mcp.engine.models2d import Group
 from totalseg_mcp.engine.picture import Layers
-from totalseg_mcp.engine.products2d import Findings2D, asked_2d, file_names_2d
+from totalseg_mcp.engine.product import asked, file_names
+from totalseg_mcp.engine.products2d import PRODUCTS_2D, Findings2D
 from totalseg_mcp.engine.regions import body_regions
 from totalseg_mcp.engine.request2d import Plan2D, Request2D, plan_2d
 from totalseg_mcp.engine.segment2d import Seen, Segmented2D, segment_2d
@@ -61,7 +62,7 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
     """
     began, before = time.perf_counter(), session.stats()
     chosen = plan_2d(request)
-    leftovers = check(request.folder, file_names_2d(request, chosen))
+    leftovers = check(request.folder, file_names(PRODUCTS_2D, request, chosen))
     with session.job(), clocked() as seconds:
         given = look(request, chosen.model, session.reach)
         deliver(ordered_2d(chosen.groups, session), session, 0.4)
@@ -73,7 +74,7 @@ def run_2d(request: Request2D, session: Session) -> Outcome2D:
             findings = _findings(request, chosen, segmented)
             findings = of_flat(findings, given.flat) if given.flat else findings
         with stage("write", 0.88, 1.0):
-            writers = {name: product.write for name, product in asked_2d(request).items()}
+            writers = {name: product.write for name, product in asked(PRODUCTS_2D, request).items()}
             files = write_together(writers, findings, request.folder)
     seconds["total"] = time.perf_counter() - began
     degraded = _told(why_not, *ladder.degradations)
