@@ -18,10 +18,11 @@ from totalseg_mcp.engine.descriptions import described, layout
 from totalseg_mcp.engine.engines import PACKAGE, Cpu, compiles, named
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.manifest import manifest
+from totalseg_mcp.engine.mapped import fill
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D, mirrored
 from totalseg_mcp.engine.slabs import SLABS
-from totalseg_mcp.engine.sliding import TORCH
+from totalseg_mcp.engine.sliding import TORCH, Way
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.tracing import Traced, UncompiledError, trace
 from totalseg_mcp.engine.uninitialised import Uninitialised
@@ -43,6 +44,10 @@ NETWORK_PACKAGE = "dynamic_network_architectures.architectures."
 PARTS_PACKAGE = "torch.nn."
 
 Read = Callable[[Path], dict[str, torch.Tensor]]  # from a checkpoint to its tensors
+Give = Callable[[torch.nn.Module, dict[str, torch.Tensor]], Any]  # to a network, its weights
+# How torch asks folds, and how these get their weights.
+ON_CPU: tuple[Way, Give] = (SLABS, fill)
+ELSEWHERE: tuple[Way, Give] = (TORCH, torch.nn.Module.load_state_dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +137,8 @@ def network_of(parts: Parts, device: torch.device, ways: Ways) -> Network:
                 f"OpenVINO cannot run {parts.name} ({error}): torch ran it, which is slower; the "
                 "labels are as good."
             )
-    folds = [module(file, parts, ways).to(device).eval() for file in parts.checkpoints]
-    way = SLABS if device.type == "cpu" else TORCH
+    way, give = ON_CPU if device.type == "cpu" else ELSEWHERE
+    folds = [module(file, parts, ways, give).to(device).eval() for file in parts.checkpoints]
     return Network(tuple(folds), *described, parameter_bytes(folds), way, degraded=degraded)
 
 
@@ -153,8 +158,13 @@ def compiled_fold(checkpoint: Path, parts: Parts, ways: Ways) -> Compiled:
     return compiled(conversion(parts.root, key, convert), parts.configuration.patch_size)
 
 
-def module(checkpoint: Path, parts: Parts, ways: Ways) -> torch.nn.Module:
-    """The network that the plans describe, with the weights of `checkpoint`."""
+def module(
+    checkpoint: Path, parts: Parts, ways: Ways, give: Give = torch.nn.Module.load_state_dict
+) -> torch.nn.Module:
+    """The network that the plans describe, with the weights of `checkpoint` as `give` gives them.
+
+    The usual way copies them.
+    """
     try:
         with Uninitialised():
             network: torch.nn.Module = get_network_from_plans(
@@ -164,7 +174,7 @@ def module(checkpoint: Path, parts: Parts, ways: Ways) -> torch.nn.Module:
                 allow_init=False,
                 deep_supervision=False,
             )
-        network.load_state_dict((ways.read or read_weights)(checkpoint))
+        give(network, (ways.read or read_weights)(checkpoint))
         for layer in network.modules():
             # A large tile takes many seconds on a CPU.
             if isinstance(layer, torch.nn.Conv2d | torch.nn.Conv3d):
