@@ -35,7 +35,7 @@ def fill(module: torch.nn.Module, weights: Tensors) -> None:
     """
     if isinstance(weights, Mapped) and alike(module.state_dict(), weights):
         module.load_state_dict(weights, assign=True)
-        vars(module)["pages"] = weights.pages
+        vars(module)["pages"] = weights.pages  # no part of it that torch would have to know of
     else:
         module.load_state_dict(weights)
 

@@ -6,6 +6,7 @@ of 64 bytes, as torch's own memory does, and the checksum of the file is at a pl
 
 import json
 import mmap
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -68,6 +69,8 @@ def write(file: Path, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, s
     rest: list[Content] = [after, *(bits(tensors[name]) for name in order)]
     with file.open("xb") as target:
         target.writelines([before, checksum([before, *rest]), *rest])
+        target.flush()
+        os.fsync(target.fileno())  # what is mapped may be read from the disk at any time
 
 
 def opened(file: Path) -> Opened:
