@@ -1,55 +1,62 @@
 """Copies of checkpoints that hold tensors and nothing else, so that pickles are read once.
 
 A copy is a safetensors file. It is used for the very file that it was made from, as long as that
-file has not been touched; what is lost or damaged is made anew from the checkpoint.
+file has not been touched; what is lost or damaged is made anew from the checkpoint. Copies may be
+mapped (`mapped`): they are moved into place whole, and never written to afterwards.
 """
 
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import torch
-from isal import isal_zlib
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from totalseg_mcp.engine import tensorfile
 from totalseg_mcp.engine.archive import WORKPLACE
+from totalseg_mcp.engine.checkpoint import read_weights
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.loading import read_weights
+from totalseg_mcp.engine.mapped import Mapped
+from totalseg_mcp.engine.mounts import local
 from totalseg_mcp.engine.pins import receipt, sha256
 from totalseg_mcp.engine.stamp import stamp
+from totalseg_mcp.engine.tensorfile import KINDS, DamagedError, Tensors
 from totalseg_mcp.engine.watch import note
-
-Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """Where copies lie: in the hidden folder of the model's root, else in `elsewhere`."""
+    """Where copies lie: in the hidden folder of the model's root, else in `elsewhere`.
+
+    Tensors may stay in a file that `lasts` while it is mapped.
+    """
 
     roots: tuple[Path, ...]
     elsewhere: Path
+    lasts: Callable[[Path], bool] = local
 
     def read(self, checkpoint: Path) -> Tensors:
         """The tensors of `checkpoint`, bit by bit; from its copy where there is one.
+
+        They are `Mapped` if they are from a copy that lasts.
 
         Raises:
             NotReadyError: the checkpoint cannot be read safely, or is not what its receipt says.
         """
         known = stamp(checkpoint)
         for file in self.places(checkpoint):
-            if file.exists() and (tensors := copied(file, known)) is not None:
+            if file.exists() and (tensors := self._copied(file, known)) is not None:
                 return tensors
         digest = digest_as_it_came(checkpoint)
         tensors = read_weights(checkpoint)
-        if storable(tensors):
-            self._write(checkpoint, tensors, {"checkpoint_sha256": digest, "stamp": known})
-        return tensors
+        if not storable(tensors):
+            return tensors
+        written = self._written(checkpoint, tensors, {"checkpoint_sha256": digest, "stamp": known})
+        return (self._copied(written, known) if written else None) or tensors
 
     def places(self, checkpoint: Path) -> list[Path]:
         """Where its copy may be, the best place first."""
@@ -61,33 +68,28 @@ class Copies:
         ]
         return [*beside, self.elsewhere / f"{name[:32]}.safetensors"]
 
-    def _write(self, checkpoint: Path, tensors: Tensors, facts: Mapping[str, str]) -> None:
-        """Put a copy in the first place that takes it; the job goes on without one."""
+    def _written(self, checkpoint: Path, tensors: Tensors, facts: Mapping[str, str]) -> Path | None:
+        """A copy in the first place that takes it; the job goes on without one."""
         for file in self.places(checkpoint):
             try:
                 write(file, tensors, facts, checkpoint)
-            except (OSError, SafetensorError) as error:
+            except OSError as error:
                 note(f"no copy of {checkpoint} in {file.parent}: {error}")
             else:
-                return
-
-
-def copied(file: Path, known: str) -> Tensors | None:
-    """The tensors in `file`; None if it is damaged, or not of a checkpoint with that stamp."""
-    try:
-        with safe_open(file, framework="pt") as stored:
-            facts = stored.metadata() or {}
-            if facts.get("stamp") != known:
-                return None
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError) as error:
-        note(f"the copy {file} cannot be read ({error}); the checkpoint is read again")
+                return file
         return None
-    aliases = facts.get("aliases", "")
-    if facts.get("checksum") != checksum(tensors, aliases):
-        note(f"the copy {file} is damaged; the checkpoint is read again")
-        return None
-    return tensors | {name: tensors[same] for name, same in json.loads(aliases).items()}
+
+    def _copied(self, file: Path, known: str) -> Tensors | None:
+        """The tensors in `file`; None if it is damaged, or not of a checkpoint with that stamp."""
+        try:
+            tensors, facts, pages = tensorfile.opened(file)
+        except (OSError, DamagedError) as error:
+            note(f"the copy {file} cannot be read ({error}); the checkpoint is read again")
+            return None
+        if facts["stamp"] != known:
+            return None
+        tensors |= {name: tensors[same] for name, same in json.loads(facts["aliases"]).items()}
+        return Mapped(tensors, pages) if self.lasts(file) else tensors
 
 
 def write(file: Path, tensors: Tensors, facts: Mapping[str, str], checkpoint: Path) -> None:
@@ -100,15 +102,12 @@ def write(file: Path, tensors: Tensors, facts: Mapping[str, str], checkpoint: Pa
         name: first.setdefault((t.data_ptr(), t.shape, t.stride(), t.dtype), name)
         for name, t in tensors.items()
     }
-    stored = {
-        name: tensors[name].clone(memory_format=torch.contiguous_format) for name in first.values()
-    }
+    stored = {name: tensors[name] for name in first.values()}
     aliases = json.dumps({name: other for name, other in same.items() if name != other})
-    told = {**facts, "aliases": aliases, "checksum": checksum(stored, aliases)}
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{uuid4().hex}")
     try:
-        save_file(stored, draft, told)
+        tensorfile.write(draft, stored, {**facts, "aliases": aliases})
         draft.chmod(stat.S_IMODE(checkpoint.stat().st_mode))  # for all who may read the checkpoint
         if stamp(checkpoint) == facts["stamp"]:
             os.replace(draft, file)
@@ -119,17 +118,9 @@ def write(file: Path, tensors: Tensors, facts: Mapping[str, str], checkpoint: Pa
 def storable(tensors: object) -> bool:
     """Whether these are named tensors at all; if not, the network will refuse them."""
     return isinstance(tensors, dict) and all(
-        isinstance(t, torch.Tensor) and t.layout is torch.strided for t in tensors.values()
+        isinstance(t, torch.Tensor) and t.layout is torch.strided and t.dtype in KINDS
+        for t in tensors.values()
     )
-
-
-def checksum(tensors: Tensors, aliases: str) -> str:
-    """A CRC-32 over names, kinds, shapes and bits: against damage, not against forgery."""
-    crc = isal_zlib.crc32(aliases.encode())
-    for name, tensor in sorted(tensors.items()):
-        crc = isal_zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), crc)
-        crc = isal_zlib.crc32(tensor.reshape(-1).view(torch.uint8).numpy(), crc)
-    return f"{crc:08x}"
 
 
 def digest_as_it_came(checkpoint: Path) -> str:

@@ -1,7 +1,5 @@
 """From a model folder to a network, without trusting what is in the folder."""
 
-import pickle
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from nnunetv2.utilities.plans_handling.plans_handler import ConfigurationManager, PlansManager
 
+from totalseg_mcp.engine.checkpoint import mirror_axes, read_weights
 from totalseg_mcp.engine.compiled import BY_SLABS, Compiled, compiled
 from totalseg_mcp.engine.conversions import conversion, key_of
 from totalseg_mcp.engine.descriptions import described, layout
@@ -19,6 +18,7 @@ from totalseg_mcp.engine.engines import NCNN, OPENVINO, Cpu, chosen, named
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.likeness import UncompiledError
 from totalseg_mcp.engine.manifest import manifest
+from totalseg_mcp.engine.mapped import fill
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D, mirrored
 from totalseg_mcp.engine.planar import Planar, planar
@@ -30,21 +30,15 @@ from totalseg_mcp.engine.uninitialised import Uninitialised
 from totalseg_mcp.engine.watch import allow_stop, stage
 from totalseg_mcp.engine.weights import checkpoints
 
-# What nnU-Net's checkpoints hold besides tensors and plain values: the numpy scalars of its
-# training log. Under both names of the module, since numpy 2 renamed it.
-SCALAR = np.float64(0).__reduce__()[0]
-SAFE_GLOBALS: list[Any] = [
-    np.dtype,
-    (SCALAR, "numpy.core.multiarray.scalar"),
-    (SCALAR, "numpy._core.multiarray.scalar"),
-    type(np.dtype(np.float32)),
-    type(np.dtype(np.float64)),
-]
 # Plans name classes as text; only these packages may be imported for them.
 NETWORK_PACKAGE = "dynamic_network_architectures.architectures."
 PARTS_PACKAGE = "torch.nn."
 
 Read = Callable[[Path], dict[str, torch.Tensor]]  # from a checkpoint to its tensors
+Give = Callable[[torch.nn.Module, dict[str, torch.Tensor]], Any]  # to a network, its weights
+# How torch asks folds, and how these get their weights.
+ON_CPU: tuple[Way, Give] = (SLABS, fill)
+ELSEWHERE: tuple[Way, Give] = (TORCH, torch.nn.Module.load_state_dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +132,8 @@ def network_of(parts: Parts, device: torch.device, ways: Ways) -> Network:
                 f"{engine.title} cannot run {parts.name} ({error}): torch ran it, which is slower; "
                 "the labels are as good."
             )
-    folds = [module(file, parts, ways).to(device).eval() for file in parts.checkpoints]
-    way = SLABS if device.type == "cpu" else TORCH
+    way, give = ON_CPU if device.type == "cpu" else ELSEWHERE
+    folds = [module(file, parts, ways, give).to(device).eval() for file in parts.checkpoints]
     return Network(tuple(folds), *described, parameter_bytes(folds), way, degraded=degraded)
 
 
@@ -165,7 +159,7 @@ def planar_fold(checkpoint: Path, parts: Parts, ways: Ways) -> tuple[Planar, int
     Raises:
         UncompiledError: ncnn cannot run it.
     """
-    network = module(checkpoint, parts, ways).eval()
+    network = module(checkpoint, parts, ways, fill).eval()
     fold = planar(network, parts.channels, parts.configuration.patch_size, stride(parts))
     return fold, fold.nbytes
 
@@ -183,8 +177,13 @@ def stride(parts: Parts) -> list[int]:
     return strides
 
 
-def module(checkpoint: Path, parts: Parts, ways: Ways) -> torch.nn.Module:
-    """The network that the plans describe, with the weights of `checkpoint`."""
+def module(
+    checkpoint: Path, parts: Parts, ways: Ways, give: Give = torch.nn.Module.load_state_dict
+) -> torch.nn.Module:
+    """The network that the plans describe, with the weights of `checkpoint` as `give` gives them.
+
+    The usual way copies them.
+    """
     try:
         with Uninitialised():
             network: torch.nn.Module = get_network_from_plans(
@@ -194,7 +193,7 @@ def module(checkpoint: Path, parts: Parts, ways: Ways) -> torch.nn.Module:
                 allow_init=False,
                 deep_supervision=False,
             )
-        network.load_state_dict((ways.read or read_weights)(checkpoint))
+        give(network, (ways.read or read_weights)(checkpoint))
         for layer in network.modules():
             # A large tile takes many seconds on a CPU.
             if isinstance(layer, torch.nn.Conv2d | torch.nn.Conv3d):
@@ -224,37 +223,3 @@ def trusted(configuration: ConfigurationManager) -> tuple[str, dict[str, Any], l
             "they are not imported. Fetch the published weights again."
         )
     return kind, arguments, imported
-
-
-def read_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint, as `read_checkpoint` reads it."""
-    weights: dict[str, torch.Tensor] = read_checkpoint(checkpoint)["network_weights"]
-    return weights
-
-
-def mirror_axes(checkpoint: Path) -> tuple[int, ...]:
-    """The axes of an image along which the network was trained to be mirrored."""
-    return tuple(read_checkpoint(checkpoint).get("inference_allowed_mirroring_axes") or ())
-
-
-def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
-    """What is in a checkpoint; nothing in it is ever executed.
-
-    Raises:
-        NotReadyError: it holds anything but tensors and plain values, or is damaged.
-    """
-    try:
-        with torch.serialization.safe_globals(SAFE_GLOBALS):
-            stored: dict[str, Any] = torch.load(
-                checkpoint,
-                map_location="cpu",
-                weights_only=True,
-                mmap=zipfile.is_zipfile(checkpoint),
-            )
-        _ = stored["network_weights"]
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise NotReadyError(
-            f"The checkpoint {checkpoint} cannot be loaded safely "
-            f"({type(error).__name__}: {str(error).splitlines()[0]}). Fetch the weights again."
-        ) from error
-    return stored

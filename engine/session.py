@@ -139,7 +139,8 @@ class Session:
 
     def ways(self, store: Store | Store2D) -> "Ways":
         """How networks of `store` are made here: what reads their weights, what computes them."""
-        from totalseg_mcp.engine.loading import Ways, read_weights
+        from totalseg_mcp.engine.checkpoint import read_weights
+        from totalseg_mcp.engine.loading import Ways
 
         def read(checkpoint: Path) -> "dict[str, torch.Tensor]":
             from totalseg_mcp.engine.copies import Copies

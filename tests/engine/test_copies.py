@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 from weights_server import GROUP, INSIDE_2D, SAMPLES
 
 from totalseg_mcp.engine.audit import audit
+from totalseg_mcp.engine.checkpoint import read_weights
 from totalseg_mcp.engine.copies import Copies, digest_as_it_came
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.loading import load, read_weights
+from totalseg_mcp.engine.loading import load
 from totalseg_mcp.engine.pins import Pin, digests, sha256, write_receipt
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.sources import Sources
@@ -160,7 +161,8 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_copy_is_made_anew_from_the_checkpoint(checkpoint, copies, damage, no_pickles):
-    straight = copies.read(checkpoint)
+    straight = read_weights(checkpoint)
+    copies.read(checkpoint)
     place = copies.places(checkpoint)[0]
     DAMAGE[damage](place)
     with noted() as notes:
