@@ -1,9 +1,16 @@
 """Seeing a volume from the front: coronal projections, as TotalSegmentator 2D makes them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from nibabel.orientations import (
+    apply_orientation,
+    axcodes2ornt,
+    io_orientation,
+    ornt_transform,
+)
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.image.orientation import reorient
@@ -13,6 +20,7 @@ from totalseg_mcp.engine.volume import Affine, Grid, Volume
 
 FROM_FRONT = "RAI"  # the first row is the head's, the first column the patient's left
 DEPTH = 1  # the axis that is projected: front to back
+PICTURED = {0: 1, 2: 0}  # the axes of a picture, [row, column], by those that face the front
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Values = NDArray[Any]
@@ -63,12 +71,38 @@ def project(volume: Volume, how: str) -> NDArray[np.float32]:
     Raises:
         KeyError: `how` is none of `PROJECTIONS`.
     """
-    facing = reorient(volume, FROM_FRONT).data
-    if how in EITHER_WAY and facing.dtype.kind in "iu":
-        seen = _as_stored(facing, PROJECTIONS[how])
-    else:
-        seen = PROJECTIONS[how](facing)
-    return np.ascontiguousarray(seen.T, np.float32)
+    return View.of(volume.grid).project(volume.data, how)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """From the front, of an image whose axes `turn` (as nibabel has it) so that it is seen so."""
+
+    turn: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, grid: Grid) -> "View":
+        """Of what lies on `grid`."""
+        return cls(ornt_transform(io_orientation(grid.affine), axcodes2ornt(FROM_FRONT)))
+
+    def project(self, data: Values, how: str) -> NDArray[np.float32]:
+        """What `project` makes of `data[i, j, k]`, the image or a slab of it."""
+        facing = apply_orientation(data, self.turn)
+        if how in EITHER_WAY and facing.dtype.kind in "iu":
+            seen = _as_stored(facing, PROJECTIONS[how])
+        else:
+            seen = PROJECTIONS[how](facing)
+        return np.ascontiguousarray(seen.T, np.float32)
+
+    def joined(self, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The projection of an image, from those of slabs of it that follow one another along k.
+
+        Of one slab only where k is the depth.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        axis, step = self.turn[2].astype(int).tolist()
+        return np.concatenate(parts[::step], PICTURED[axis])
 
 
 def _as_stored(facing: Values, how: Callable[[Values], Values]) -> Values:
