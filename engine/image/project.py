@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from nibabel.orientations import (
-    apply_orientation,
     axcodes2ornt,
     io_orientation,
     ornt_transform,
@@ -76,18 +75,24 @@ def project(volume: Volume, how: str) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """From the front, of an image whose axes `turn` (as nibabel has it) so that it is seen so."""
+    """From the front: the `axes` of an image, from left to right, in depth and down.
 
-    turn: NDArray[np.float64]
+    `steps` are 1, or -1 along those that run the other way.
+    """
+
+    axes: tuple[int, int, int]
+    steps: tuple[int, int, int]
 
     @classmethod
     def of(cls, grid: Grid) -> "View":
         """Of what lies on `grid`."""
-        return cls(ornt_transform(io_orientation(grid.affine), axcodes2ornt(FROM_FRONT)))
+        turn = ornt_transform(axcodes2ornt(FROM_FRONT), io_orientation(grid.affine))
+        axes, steps = turn.astype(int).T.tolist()
+        return cls(tuple(axes), tuple(steps))
 
     def project(self, data: Values, how: str) -> NDArray[np.float32]:
         """What `project` makes of `data[i, j, k]`, the image or a slab of it."""
-        facing = apply_orientation(data, self.turn)
+        facing = data.transpose(self.axes)[tuple(slice(None, None, step) for step in self.steps)]
         if how in EITHER_WAY and facing.dtype.kind in "iu":
             seen = _as_stored(facing, PROJECTIONS[how])
         else:
@@ -101,8 +106,8 @@ class View:
         """
         if len(parts) == 1:
             return parts[0]
-        axis, step = self.turn[2].astype(int).tolist()
-        return np.concatenate(parts[::step], PICTURED[axis])
+        facing = self.axes.index(2)
+        return np.concatenate(parts[:: self.steps[facing]], PICTURED[facing])
 
 
 def _as_stored(facing: Values, how: Callable[[Values], Values]) -> Values:
