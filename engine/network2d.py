@@ -157,14 +157,12 @@ def above(outputs: NDArray[Any], threshold: float) -> tuple[NDArray[np.bool_], N
     """Where the sigmoid of `outputs` is above `threshold`, and its values there.
 
     As in ts2d the outputs are rounded to half precision first, and the sigmoid is computed in
-    single precision; both only where it matters.
+    single precision.
     """
-    there = outputs > below(threshold)
-    rounded = outputs[there].astype(np.float16)  # by numpy: torch rounds doubles twice
+    rounded = outputs.astype(np.float16)  # by numpy: torch rounds doubles twice
     chances = torch.sigmoid(torch.from_numpy(rounded).float()).numpy()
     high = chances > threshold
-    there[there] = high
-    return there, chances[high]
+    return high, chances[high]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,12 +38,6 @@ class Shares(NamedTuple):
         there = np.flatnonzero(high[self.first] | high[self.second])
         return slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(0, 0)
 
-    def spread(self, high: High) -> High:
-        """Which rows of pixels are made of a row of outputs that is `high`, column by column."""
-        spread: High = high[self.first]
-        spread |= high[self.second]
-        return spread
-
     def part(self, pixels: slice) -> "Shares":
         """Those of some pixels."""
         return Shares(
@@ -60,8 +54,12 @@ class Stretch:
 
     def near(self, high: High) -> High:
         """The pixels that are made of an output that is `high`, among others."""
-        tall = np.ascontiguousarray(self.down.spread(high).T)
-        return np.ascontiguousarray(self.across.spread(tall).T)
+        either = high.copy()  # of a row and the next one
+        either[:-1] |= high[1:]
+        tall: High = either[self.down.first]
+        either = tall.copy()
+        either[:, :-1] |= tall[:, 1:]
+        return either[:, self.across.first]
 
     def above(
         self, outputs: NDArray[np.float32], level: float, wanted: High
