@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from totalseg_mcp.engine.errors import BadRequestError
+from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.flat import read_seen
 from totalseg_mcp.engine.flat import Flat
+from totalseg_mcp.engine.glance import Glance, glance
+from totalseg_mcp.engine.image.project import PROJECTIONS, plane_of
 from totalseg_mcp.engine.models2d import Model2D
 from totalseg_mcp.engine.reach import Reach
+from totalseg_mcp.engine.reel import Reel
 from totalseg_mcp.engine.request2d import Request2D
-from totalseg_mcp.engine.scan import Scan
-from totalseg_mcp.engine.segment2d import Seen, of_picture, of_volume
+from totalseg_mcp.engine.segment2d import Seen, of_picture, of_projections
 from totalseg_mcp.engine.suitability import suitability_2d
 from totalseg_mcp.engine.volume import Volume
 from totalseg_mcp.engine.watch import stage
@@ -29,7 +32,7 @@ AT_DETECTOR = (
 class Look:
     """What the networks see, and what there is to know of the file.
 
-    A volume itself is not kept, so that its memory is the networks'. `flat` is the picture that
+    The voxels of a volume are not kept: they pass by once. `flat` is the picture that
     was given; None where it was a volume.
     """
 
@@ -47,15 +50,15 @@ def look(request: Request2D, model: Model2D, reach: Reach) -> Look:
         BadRequestError: it is surely not what `model` is for.
         OutOfReachError: a part of it is elsewhere.
     """
-    with stage("read", 0.0, 0.35):
+    with stage("read", 0.0, 0.4):
         given = read_seen(request.input_path, reach)
         if isinstance(given, Flat):
             notes = (*given.notes, *_of_pixels(given))
             return Look(of_picture(given.picture), given.form, given, notes)
-        remark = _suits(given, request, model)
-    with stage("project", 0.35, 0.4):
-        again = _Again(request.input_path, reach)
-        seen = of_volume(given.volume, model.channels, again)
+        glanced = glance(given, [how for how in model.channels if how in PROJECTIONS])
+        remark = _suits(given, glanced, request, model)
+    again = _Again(request.input_path, reach)
+    seen = of_projections(glanced.projections, plane_of(given.grid), again)
     return Look(seen, given.form, None, (*given.notes, *([remark] if remark else ())))
 
 
@@ -67,19 +70,17 @@ class _Again:
     reach: Reach
 
     def __call__(self) -> Volume:
-        given = read_seen(self.path, self.reach)
-        assert isinstance(given, Scan), "it was a volume the first time"
-        return given.volume
+        return read(self.path, self.reach).volume
 
 
-def _suits(given: Scan, request: Request2D, model: Model2D) -> str | None:
+def _suits(given: Reel, glanced: Glance, request: Request2D, model: Model2D) -> str | None:
     """What speaks against the model for this volume, if anything does."""
     if model.image == "X-ray":
         raise BadRequestError(
             f"The model {model.name!r} is for X-ray pictures, and this is a 3-D volume. Use "
             "model='ts2d-v2'."
         )
-    return suitability_2d(given, model.name, request.force).warning
+    return suitability_2d(given.modality, glanced.sample, model.name, request.force).warning
 
 
 def _of_pixels(flat: Flat) -> tuple[str, ...]:

@@ -55,7 +55,18 @@ class Sign(NamedTuple):
 
 def judge(data: NDArray[Any]) -> Verdict:
     """How the image `data`[i, j, k] was probably taken; finite values, in any scale."""
-    values = Values(data[tuple(slice(None, None, -(-n // SAMPLES_AN_AXIS)) for n in data.shape)])
+    return judge_sample(sample(data, data.shape))
+
+
+def sample(slab: NDArray[Any], shape: tuple[int, ...], first: int = 0) -> NDArray[Any]:
+    """The voxels that an image of `shape` is judged by, of those in its planes from `first` on."""
+    i, j, k = (-(-n // SAMPLES_AN_AXIS) for n in shape)
+    return slab[::i, ::j, -first % k :: k].flatten()
+
+
+def judge_sample(voxels: NDArray[Any]) -> Verdict:
+    """How an image was probably taken; `voxels` are its `sample`, in any order."""
+    values = Values(voxels)
     sign = next(sign for sign in SIGNS if sign.shown(values))
     return Verdict(sign.leans, sign.sure, sign.reason.format(values=values))
 

@@ -17,14 +17,13 @@ import torch
 from acvl_utils.cropping_and_padding.bounding_boxes import bounding_box_to_slice
 from numpy.typing import NDArray
 
-from totalseg_mcp.engine.image.bilinear import Box, stretch_between
+from totalseg_mcp.engine.image.bilinear import Places, Stretch, stretch_between
 from totalseg_mcp.engine.network import Module, Network
 from totalseg_mcp.engine.picture import Layers, Picture
 
 THROUGH = 999  # how much thicker than wide nnU-Net's reader makes the one slice
 GATE = 0.5  # of the background's sigmoid
 SLACK = 0.1  # an output so far below a threshold is below it however it is rounded
-WHOLE = (slice(None), slice(None))
 USUAL = "resample_data_or_seg_to_shape"
 
 
@@ -95,34 +94,51 @@ class Network2D:
         crop = bounding_box_to_slice(made["bbox_used_for_cropping"])
         layers = np.zeros((len(self.names), *made["shape_before_cropping"]), bool)
         inside = layers[(slice(None), *crop)][:, 0]
-        closed = np.zeros(inside.shape[1:], bool)
-        if background := self._near(logits[:1], made, GATE):
-            box, outputs = background
-            closed[box], _ = above(outputs, GATE)
+        open_ = self._open(logits[:1], made)
         confidence = [np.nan] * len(self.names)
-        for at in range(len(self.names)):
-            if near := self._near(logits[at + 1 : at + 2], made, threshold):
-                box, outputs = near
-                inside[(at, *box)], chances = above(outputs, threshold, closed[box])
-                confidence[at] = float(chances.mean()) if chances.size else np.nan
+        for at, pixels in enumerate(inside):
+            places, chances = self._above(logits[at + 1 : at + 2], made, threshold, open_)
+            np.put(pixels, places, True)
+            confidence[at] = float(chances.mean()) if chances.size else np.nan
         back = [0, *(axis + 1 for axis in self.network.plans.transpose_backward)]
         return layers.transpose(back)[:, 0], tuple(confidence)
 
-    def _near(
-        self, one: NDArray[np.float16], made: Mapping[str, Any], threshold: float
-    ) -> tuple[Box, NDArray[Any]] | None:
-        """One output [1, 1, row, column] on the picture's grid, inside nnU-Net's crop.
+    def _open(self, background: NDArray[np.float16], made: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """Where the background [1, 1, row, column] is not above one half."""
+        outputs, stretch = self._outputs(background, made)
+        open_ = stretch.near(outputs <= -below(GATE))  # elsewhere it surely is
+        closed, _ = self._above(background, made, GATE, open_)
+        np.put(open_, closed, False)
+        return open_
 
-        And where it was computed: it is below the threshold everywhere else. None where it is
-        below everywhere.
+    def _above(
+        self,
+        one: NDArray[np.float16],
+        made: Mapping[str, Any],
+        threshold: float,
+        wanted: NDArray[np.bool_],
+    ) -> tuple[Places, NDArray[np.float32]]:
+        """The pixels of nnU-Net's crop where one output is above the threshold, and how probable.
+
+        Of those that are `wanted`; the output is [1, 1, row, column].
+        """
+        outputs, stretch = self._outputs(one, made)
+        places, values = stretch.above(outputs, below(threshold), wanted)
+        high, chances = above(values, threshold)
+        return places[high], chances
+
+    def _outputs(
+        self, one: NDArray[np.float16], made: Mapping[str, Any]
+    ) -> tuple[NDArray[np.float32], Stretch]:
+        """One output [row, column], and how it is stretched to nnU-Net's crop of the picture.
+
+        What is not to be stretched linearly is on its grid already.
         """
         cropped = tuple(made["shape_after_cropping_and_before_resampling"])
         if not (self._linear or tuple(one.shape[1:]) == cropped):
-            return WHOLE, self.network.stretched(one, made)[0, 0]
+            one = self.network.stretched(one, made)
         outputs = torch.from_numpy(one[0, 0]).float().numpy()  # numpy is slow on half precision
-        stretch = stretch_between(outputs.shape, cropped[1:])
-        box = stretch.box(outputs > below(threshold))
-        return (box, stretch(outputs, box)) if box else None
+        return outputs, stretch_between(outputs.shape, cropped[1:])
 
     @property
     def _linear(self) -> bool:
@@ -137,22 +153,16 @@ def below(threshold: float) -> float:
     return log(threshold / (1 - threshold)) - SLACK
 
 
-def above(
-    outputs: NDArray[Any], threshold: float, closed: NDArray[np.bool_] | None = None
-) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Where the sigmoid of `outputs` is above `threshold` and nothing is closed, and its values.
+def above(outputs: NDArray[Any], threshold: float) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Where the sigmoid of `outputs` is above `threshold`, and its values there.
 
     As in ts2d the outputs are rounded to half precision first, and the sigmoid is computed in
-    single precision; both only where it matters.
+    single precision.
     """
-    there = outputs > below(threshold)
-    if closed is not None:
-        there &= ~closed
-    rounded = outputs[there].astype(np.float16)  # by numpy: torch rounds doubles twice
+    rounded = outputs.astype(np.float16)  # by numpy: torch rounds doubles twice
     chances = torch.sigmoid(torch.from_numpy(rounded).float()).numpy()
     high = chances > threshold
-    there[there] = high
-    return there, chances[high]
+    return high, chances[high]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

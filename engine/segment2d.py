@@ -1,6 +1,6 @@
 """From a volume or a picture to layers: the whole way of TotalSegmentator 2D, in order."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from totalseg_mcp.engine.errors import BadImageError, NotReadyError
 from totalseg_mcp.engine.image.project import PROJECTIONS, plane_of, project
 from totalseg_mcp.engine.models2d import Group, spelt_as_in
-from totalseg_mcp.engine.picture import Layers, Picture
+from totalseg_mcp.engine.picture import Layers, Picture, Plane
 from totalseg_mcp.engine.volume import Volume
 from totalseg_mcp.engine.watch import note, stage, track
 
@@ -91,21 +91,21 @@ def stacked(found: Sequence[Layers]) -> Layers:
     )
 
 
-def of_volume(
-    volume: Volume, ahead: Iterable[str] = (), again: Callable[[], Volume] | None = None
-) -> Seen:
-    """Projections of `volume`, each made once; those named `ahead` at once.
+def of_volume(volume: Volume) -> Seen:
+    """Projections of `volume`, each made once."""
+    return of_projections({}, plane_of(volume.grid), lambda: volume)
 
-    With `again`, which gives the volume once more if others are wanted, it is not kept.
-    """
-    plane = plane_of(volume.grid)
-    made = {how: project(volume, how) for how in ahead if how in PROJECTIONS}
-    source = again or _kept(volume)
+
+def of_projections(
+    ready: Mapping[str, NDArray[np.float32]], plane: Plane, volume: Callable[[], Volume]
+) -> Seen:
+    """Those that are `ready`, and others, each made once of `volume`."""
+    made = dict(ready)
 
     def channel(how: str) -> NDArray[np.float32]:
         if how not in made:
             note(f"{how} projection")
-            made[how] = project(source(), how)
+            made[how] = project(volume(), how)
         return made[how]
 
     def seen(channels: tuple[str, ...]) -> Picture:
@@ -118,10 +118,6 @@ def of_volume(
         return Picture(np.stack([channel(how) for how in channels]), channels, plane)
 
     return seen
-
-
-def _kept(volume: Volume) -> Callable[[], Volume]:
-    return lambda: volume
 
 
 def of_picture(picture: Picture) -> Seen:

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.imaging import Modality
-from totalseg_mcp.engine.modality import Verdict, judge
+from totalseg_mcp.engine.modality import Verdict, judge, judge_sample
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.tasks import TASKS, Task
 
@@ -30,12 +33,17 @@ def suitability(scan: Scan, task: Task, force: bool) -> Suitability:
     Raises:
         BadImageError: it is surely of the other modality, and that is not overridden by `force`.
     """
+    verdict = _by_the_file(scan.modality) or judge(scan.volume.data)
     subject = f"The task {task.name!r}"
-    return _judged(scan, subject, task.modality, lambda other: _advice(task, other), force)
+    return _judged(verdict, subject, task.modality, lambda other: _advice(task, other), force)
 
 
-def suitability_2d(scan: Scan, model: str, force: bool) -> Suitability:
-    """How well `scan` suits a 2-D model, which are for CT.
+def suitability_2d(
+    said: Modality | None, sample: NDArray[Any], model: str, force: bool
+) -> Suitability:
+    """How well a scan suits a 2-D model, which are for CT.
+
+    `said` is what its file says, `sample` are the voxels that it is judged by otherwise.
 
     Raises:
         BadImageError: as `suitability`.
@@ -44,13 +52,17 @@ def suitability_2d(scan: Scan, model: str, force: bool) -> Suitability:
         "Use the tool totalsegmentator with task='total_mr', or force=true if you know that it "
         "is a CT."
     )
-    return _judged(scan, f"The model {model!r}", "CT", lambda _: advice, force)
+    verdict = _by_the_file(said) or judge_sample(sample)
+    return _judged(verdict, f"The model {model!r}", "CT", lambda _: advice, force)
 
 
 def _judged(
-    scan: Scan, subject: str, modality: Modality, advice: Callable[[Modality], str], force: bool
+    verdict: Verdict,
+    subject: str,
+    modality: Modality,
+    advice: Callable[[Modality], str],
+    force: bool,
 ) -> Suitability:
-    verdict = _by_the_file(scan) or judge(scan.volume.data)
     if verdict.leans == modality:
         return Suitability(verdict.modality)
     looks = f"looks like {verdict.leans}" if verdict.leans else "looks like neither CT nor MR"
@@ -79,10 +91,10 @@ def counterparts(task: Task, modality: Modality) -> tuple[str, ...]:
     return tuple(sorted((name for name in shared if shared[name]), key=lambda name: -shared[name]))
 
 
-def _by_the_file(scan: Scan) -> Verdict | None:
-    if scan.modality is None:
+def _by_the_file(said: Modality | None) -> Verdict | None:
+    if said is None:
         return None
-    return Verdict(scan.modality, True, "its header says so")
+    return Verdict(said, True, "its header says so")
 
 
 def _advice(task: Task, modality: Modality) -> str:

@@ -4,7 +4,9 @@ Each check raises a `BadImageError` with the value that was wrong and what to do
 returns notes on what is odd but can be lived with.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -90,16 +92,41 @@ def _upright(affine: Affine) -> float:
 
 def meaningful(data: NDArray[Any]) -> None:
     """Refuse NaN, infinity, and an image that is the same everywhere."""
-    if data.dtype.kind == "f":
-        broken = data.size - int(np.count_nonzero(np.isfinite(data)))
-        if broken:
+    tally = Tally()
+    tally.add(data)
+    tally.refuse()
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many voxels there were, how many of them no numbers, and what all are if they are equal.
+
+    `low` and `high` are kept only until they differ.
+    """
+
+    count: int = 0
+    broken: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, part: NDArray[Any]) -> None:
+        """Look at further voxels of the same image."""
+        self.count += part.size
+        if part.dtype.kind == "f":
+            self.broken += part.size - int(np.count_nonzero(np.isfinite(part)))
+        if not (self.broken or self.low < self.high):
+            self.low = min(self.low, part.min())
+            self.high = max(self.high, part.max())
+
+    def refuse(self) -> None:
+        """Refuse an image with NaN or infinity, or that is the same everywhere."""
+        if self.broken:
             raise BadImageError(
-                f"{broken:,} of {data.size:,} voxels are NaN or infinite. Replace them, in a CT "
-                "by -1024, and give the repaired image."
+                f"{self.broken:,} of {self.count:,} voxels are NaN or infinite. Replace them, in a "
+                "CT by -1024, and give the repaired image."
             )
-    low, high = data.min(), data.max()
-    if low == high:
-        raise BadImageError(f"The image is empty: all its voxels are {low:g}.")
+        if self.low == self.high:
+            raise BadImageError(f"The image is empty: all its voxels are {self.low:g}.")
 
 
 def spaced(spacing_mm: Sequence[float]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import EVERYWHERE, checks, read
 from totalseg_mcp.engine.files.metaimage import describe_metaimage, is_metaimage
-from totalseg_mcp.engine.files.nifti import headed, is_nifti, size_of, voxels_of
+from totalseg_mcp.engine.files.nifti import headed, is_nifti, size_of, unrolled_nifti, voxels_of
 from totalseg_mcp.engine.files.nrrd_image import describe_nrrd, is_nrrd
 from totalseg_mcp.engine.files.photo import is_photo, read_photo
 from totalseg_mcp.engine.files.stack import LPS_TO_RAS
@@ -26,10 +26,11 @@ from totalseg_mcp.engine.flat import LEFT_FIRST, Flat, FlatForm
 from totalseg_mcp.engine.image.project import FROM_FRONT
 from totalseg_mcp.engine.picture import Picture, Plane
 from totalseg_mcp.engine.reach import Reach
-from totalseg_mcp.engine.scan import Scan
+from totalseg_mcp.engine.reel import Reel, in_one_piece
 from totalseg_mcp.engine.volume import Affine, Grid
 
 SINGULAR = 1e-6  # a determinant of directions that is rounding only
+FRONT_TO_BACK = "AP"  # either way
 FRONT = [0, 2]  # the axes that a coronal projection keeps
 UPSIDE_DOWN = (
     "The picture is a coronal slice whose axes run {codes}. It was taken as it is stored, as ts2d "
@@ -61,8 +62,10 @@ class Sheet:
         return long
 
 
-def read_seen(path: Path, reach: Reach = EVERYWHERE) -> Scan | Flat:
-    """The checked volume or picture at `path`, whose format is told by its content.
+def read_seen(path: Path, reach: Reach = EVERYWHERE) -> Reel | Flat:
+    """The volume or the checked picture at `path`, whose format is told by its content.
+
+    The slabs of a volume can be projected one by one.
 
     Raises:
         BadImageError: there is nothing, or nothing that can be segmented.
@@ -71,7 +74,9 @@ def read_seen(path: Path, reach: Reach = EVERYWHERE) -> Scan | Flat:
     for fits, reader in FLAT_READERS:
         if path.exists() and fits(path) and (flat := reader(path, reach)) is not None:
             return flat
-    return read(path, reach)
+    if path.is_file() and is_nifti(path):
+        return unrolled_nifti(path, reach, FRONT_TO_BACK)
+    return in_one_piece(read(path, reach))
 
 
 def _is_flat(shape: Sequence[int]) -> bool:

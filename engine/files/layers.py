@@ -37,10 +37,9 @@ def write_layers_nrrd(
     for at, (name, called) in enumerate(shown.items()):
         box = _box(thick(layers.named(name), layers.plane))
         texts |= Segment(name, called, number=1, layer=at, box=box).texts(at)
-    order = [layers.names.index(name) for name in shown]
-    components = np.empty((*layers.plane.shape, len(shown)), np.uint8)
-    for row, pixels in enumerate(components):  # one after another, they stay in the cache
-        pixels[:] = layers.data[order, row].T
+    components = np.zeros((*layers.plane.shape, len(shown)), np.uint8)
+    for at, name in enumerate(shown):  # they are few: sooner set than all are turned
+        components.reshape(-1)[np.flatnonzero(layers.named(name)) * len(shown) + at] = 1
     write_plate(components, layers.plane, path, collapse, texts)
 
 

@@ -2,14 +2,11 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-from isal.igzip import IGzipFile
-from isal.igzip_lib import IsalError
-from nibabel.arrayproxy import ArrayProxy
 from nibabel.nifti1 import Nifti1Header, Nifti1PairHeader
 from nibabel.nifti2 import Nifti2Header, Nifti2PairHeader
 from nibabel.spatialimages import HeaderDataError
@@ -17,15 +14,13 @@ from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import checks
+from totalseg_mcp.engine.files.nifti_voxels import opened, slabs, voxels
 from totalseg_mcp.engine.reach import Reach
+from totalseg_mcp.engine.reel import Reel, in_one_piece
 from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.volume import Grid, Volume
 
-GZIP = b"\x1f\x8b"
-DEFLATE_RATIO = 1032  # what one compressed byte can unfold to at most
-TAIL = 2**20  # bytes read after the voxels, so that gzip gets to its checksum
 LONGEST_HEADER = 540
-PACKING = cast(type[Exception], IsalError)  # an instance, say its stubs
 UNITS = {1: "metres", 3: "micrometres"}  # of the lower three bits of xyzt_units; 2 is mm
 
 log = logging.getLogger(__name__)
@@ -83,16 +78,36 @@ def read_mask(path: Path, reach: Reach) -> Volume:
     return _scan(path, reach).volume
 
 
+def unrolled_nifti(path: Path, reach: Reach, uncut: str) -> Reel:
+    """The image in `path`, its voxels as `read_nifti` has them, in slabs that are not checked yet.
+
+    One slab where k runs in a direction of the patient that is in `uncut`, such as "AP".
+
+    Raises:
+        BadImageError, OutOfReachError: as `read_nifti`.
+    """
+    file, form, header = headed(path, reach)
+    grid, notes = _placed(header)
+    if grid.axcodes[2] in uncut:
+        return in_one_piece(read_nifti(path, reach))
+    there = _voxel_file(file, form, reach)
+    return Reel(grid, partial(slabs, there, header, grid.shape), "nifti", notes=notes)
+
+
 def _scan(path: Path, reach: Reach) -> Scan:
     file, form, header = headed(path, reach)
+    grid, notes = _placed(header)
+    data = voxels_of(file, form, header, reach).reshape(grid.shape, order="F")
+    return Scan(Volume(data, grid), _repeated(header, form), "nifti", notes=notes)
+
+
+def _placed(header: Nifti1Header) -> tuple[Grid, tuple[str, ...]]:
+    """Where the voxels are, checked, and notes on that."""
     shape = checks.three_dimensional(size_of(header))
     affine = np.asarray(header.get_best_affine(), np.float64)
-    notes = (*checks.placed(affine, header["pixdim"][1:4].astype(float)), *_notes(header))
-    data = voxels_of(file, form, header, reach).reshape(shape, order="F")
-    i, j, k = (float(edge) for edge in header["pixdim"][1:4])
-    return Scan(
-        Volume(data, Grid(shape, affine, (i, j, k))), _repeated(header, form), "nifti", notes=notes
-    )
+    i, j, k = header["pixdim"][1:4].astype(float).tolist()
+    notes = (*checks.placed(affine, (i, j, k)), *_notes(header))
+    return Grid(shape, affine, (i, j, k)), notes
 
 
 def headed(path: Path, reach: Reach) -> tuple[Path, Form, Nifti1Header]:
@@ -112,26 +127,11 @@ def headed(path: Path, reach: Reach) -> tuple[Path, Form, Nifti1Header]:
 
 def voxels_of(file: Path, form: Form, header: Nifti1Header, reach: Reach) -> NDArray[Any]:
     """All values, in real units, of the image that `headed` has found."""
-    return _voxels(reach.reading(_voxel_file(file)) if form.paired else file, header)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
-    """The content of `path`, unzipped if it is zipped, whatever it is called."""
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(len(GZIP)) == GZIP
-            file.seek(0)
-            yield cast(BinaryIO, IGzipFile(fileobj=file)) if zipped else file  # type: ignore[no-untyped-call]
-    except (OSError, EOFError, PACKING) as error:
-        raise BadImageError(
-            f"{path} cannot be read ({error}). If it is damaged or cut short, copy or export it "
-            "again."
-        ) from error
+    return voxels(_voxel_file(file, form, reach), header)
 
 
 def _form(path: Path) -> Form | None:
-    with _opened(path) as stream:
+    with opened(path) as stream:
         start = stream.read(LONGEST_HEADER)
     return next((f for f in FORMS if start[f.at :].startswith(f.magic)), None)
 
@@ -141,9 +141,11 @@ def _header_file(path: Path) -> Path:
     return next((hdr for hdr in _partners(path, ".img", ".hdr")), path)
 
 
-def _voxel_file(header_file: Path) -> Path:
+def _voxel_file(header_file: Path, form: Form, reach: Reach) -> Path:
+    if not form.paired:
+        return header_file
     for img in _partners(header_file, ".hdr", ".img"):
-        return img
+        return reach.reading(img)
     raise BadImageError(
         f"{header_file} is only the header of an image: the .img with its voxels is not beside it. "
         "Put it there, or save the image as one .nii.gz."
@@ -160,7 +162,7 @@ def _partners(path: Path, own: str, other: str) -> Iterator[Path]:
 
 def _header(path: Path, form: Form) -> Nifti1Header:
     """The header as nibabel would repair it, but a spacing that is 0 stays 0."""
-    with _opened(path) as stream:
+    with opened(path) as stream:
         block = stream.read(form.read.template_dtype.itemsize)
     try:
         header = form.read(block, check=False)
@@ -200,35 +202,6 @@ def _notes(header: Nifti1Header) -> Iterator[str]:
         yield f"The header gives lengths in {unit}; its numbers were taken as mm."
     if int(header["dim"][0]) > 3:
         yield "The image is 3-D with further axes of size 1, which were dropped."
-
-
-def _voxels(path: Path, header: Nifti1Header) -> NDArray[Any]:
-    """What `path` holds, in native byte order."""
-    count = int(np.prod(size_of(header), dtype=np.float64)) * header.get_data_dtype().itemsize
-    with _opened(path) as stream:
-        most = path.stat().st_size * (DEFLATE_RATIO if isinstance(stream, IGzipFile) else 1)
-        if count > most:  # before so much memory is asked for
-            raise BadImageError(
-                f"{path} is cut short: its header promises {count:,} bytes of voxels, and it can "
-                f"hold at most {most:,}. Copy or export it again."
-            )
-        proxy = ArrayProxy(stream, header, mmap=False)
-        checks.fits(count if _whole(proxy) else count // proxy.dtype.itemsize * 8)
-        data = _read(proxy)
-        stream.read(TAIL)
-    return data
-
-
-def _read(proxy: ArrayProxy) -> NDArray[Any]:
-    if _whole(proxy):
-        data = np.asarray(proxy.get_unscaled())
-        return data.astype(data.dtype.newbyteorder("="), copy=False)
-    return np.asarray(proxy, dtype=np.float64)
-
-
-def _whole(proxy: ArrayProxy) -> bool:
-    """Whether the values are the whole numbers that the file has."""
-    return proxy.dtype.kind in "iu" and (proxy.slope, proxy.inter) == (1, 0)
 
 
 def _repeated(header: Nifti1Header, form: Form) -> Nifti1Header:

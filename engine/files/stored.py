@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files import checks
-from totalseg_mcp.engine.files.nifti import DEFLATE_RATIO, GZIP, PACKING, header_of
+from totalseg_mcp.engine.files.nifti import header_of
+from totalseg_mcp.engine.files.nifti_voxels import DEFLATE_RATIO, GZIP, PACKING
 from totalseg_mcp.engine.files.stack import LPS_TO_RAS
 from totalseg_mcp.engine.reach import Reach
 from totalseg_mcp.engine.scan import Scan

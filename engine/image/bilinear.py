@@ -2,63 +2,108 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 Shape = tuple[int, int]
 Box = tuple[slice, slice]  # rows, columns
+High = NDArray[np.bool_]
+Places = NDArray[np.intp]  # of pixels, counted on from row to row
+
+
+class Shares(NamedTuple):
+    """Between which two outputs each pixel along an axis lies, and its shares of them."""
+
+    first: NDArray[np.intp]
+    second: NDArray[np.intp]
+    of_first: NDArray[np.float64]
+    of_second: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, before: int, after: int) -> "Shares":
+        """Of `after` pixels that lie over `before` outputs.
+
+        There is half a pixel at either end, as scikit-image and torch have it; beyond the middle
+        of the outermost output its value goes on.
+        """
+        places = np.clip((np.arange(after) + 0.5) * (before / after) - 0.5, 0.0, before - 1.0)
+        first = places.astype(np.intp)
+        part = places - first
+        return cls(first, np.minimum(first + 1, before - 1), 1 - part, part)
+
+    def touched(self, high: High) -> slice:
+        """The pixels from the first to the last that are made of an output that is `high`."""
+        there = np.flatnonzero(high[self.first] | high[self.second])
+        return slice(int(there[0]), int(there[-1]) + 1) if there.size else slice(0, 0)
+
+    def part(self, pixels: slice) -> "Shares":
+        """Those of some pixels."""
+        return Shares(
+            self.first[pixels], self.second[pixels], self.of_first[pixels], self.of_second[pixels]
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stretch:
-    """From a grid of outputs [row, column] to that of a picture, the same for all outputs.
+    """From a grid of outputs [row, column] to that of a picture, the same for all outputs."""
 
-    The shares of the rows of one grid in each row of the other, and of the columns.
-    """
+    down: Shares
+    across: Shares
 
-    down: csr_array
-    across: csr_array
+    def near(self, high: High) -> High:
+        """The pixels that are made of an output that is `high`, among others."""
+        either = high.copy()  # of a row and the next one
+        either[:-1] |= high[1:]
+        tall: High = either[self.down.first]
+        either = tall.copy()
+        either[:, :-1] |= tall[:, 1:]
+        return either[:, self.across.first]
 
-    def box(self, high: NDArray[np.bool_]) -> Box | None:
-        """The part of the picture outside of which nothing is made of an output that is `high`.
+    def above(
+        self, outputs: NDArray[np.float32], level: float, wanted: High
+    ) -> tuple[Places, NDArray[np.float64]]:
+        """The pixels that are `wanted` and can be above `level`, and their values.
 
-        What is interpolated lies between what it is made of. None where no output is high, or
-        none of those that the coarser grid of a picture is made of.
+        What is interpolated lies between what it is made of: no other pixel is above it. The
+        values are in double precision as scikit-image has them.
         """
-        rows = _span(self.down @ high.any(axis=1))
-        columns = _span(self.across @ high.any(axis=0))
-        return (rows, columns) if rows and columns else None
-
-    def __call__(self, outputs: NDArray[np.floating], box: Box) -> NDArray[np.float64]:
-        """The pixels of `box`, in double precision as scikit-image has them."""
-        rows, columns = box
-        along = self.across[columns] @ outputs.T.astype(np.float64, order="C")
-        there: NDArray[np.float64] = self.down[rows] @ along.T
-        return there
+        high = outputs > level
+        by_row, by_column = np.asarray(high.any(axis=1)), np.asarray(high.any(axis=0))
+        box = self.down.touched(by_row), self.across.touched(by_column)
+        part = Stretch(self.down.part(box[0]), self.across.part(box[1]))
+        near = part.near(high) & wanted[box]
+        width = near.shape[1]
+        places = np.flatnonzero(near)
+        counts = np.diff(np.searchsorted(places, np.arange(len(near) + 1) * width))
+        rows = np.repeat(np.arange(len(near)), counts)
+        columns = places - rows * width
+        values = _interpolated(outputs, part, counts, columns)
+        return (rows + box[0].start) * wanted.shape[1] + columns + box[1].start, values
 
 
 @lru_cache(maxsize=1)  # the networks of a call stretch alike
 def stretch_between(before: Shape, after: Shape) -> Stretch:
     """From one shape to the other."""
-    return Stretch(*map(shares, before, after))
+    return Stretch(*map(Shares.of, before, after))
 
 
-def shares(before: int, after: int) -> csr_array:
-    """What part each of `before` pixels has in each of `after` as many that lie over them.
+def _interpolated(
+    outputs: NDArray[np.float32], stretch: Stretch, counts: Places, columns: Places
+) -> NDArray[np.float64]:
+    """The pixels in these `columns`, of which there are `counts` in each row; along rows first."""
+    down, across = stretch.down, stretch.across
+    flat, width = outputs.reshape(-1), outputs.shape[1]
+    first, second = across.first[columns], across.second[columns]
+    of_first, of_second = across.of_first[columns], across.of_second[columns]
 
-    There is half a pixel at either end, as scikit-image and torch have it; beyond the middle of
-    the outermost one its value goes on.
-    """
-    places = np.clip((np.arange(after) + 0.5) * (before / after) - 0.5, 0.0, before - 1.0)
-    first = places.astype(np.intp)
-    second = np.minimum(first + 1, before - 1)
-    part = places - first
-    taken = np.stack([1 - part, part], axis=1).ravel(), np.stack([first, second], axis=1).ravel()
-    return csr_array((*taken, np.arange(0, 2 * after + 1, 2)), shape=(after, before))
+    def along(rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        row = np.repeat(rows * width, counts)
+        values: NDArray[np.float64] = flat[row + first].astype(np.float64) * of_first
+        values += flat[row + second].astype(np.float64) * of_second
+        return values
 
-
-def _span(touched: NDArray[np.float64]) -> slice | None:
-    there = np.flatnonzero(touched)
-    return slice(int(there[0]), int(there[-1]) + 1) if there.size else None
+    values = along(down.first) * np.repeat(down.of_first, counts)
+    values += along(down.second) * np.repeat(down.of_second, counts)
+    return values

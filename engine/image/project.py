@@ -1,9 +1,15 @@
 """Seeing a volume from the front: coronal projections, as TotalSegmentator 2D makes them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from nibabel.orientations import (
+    axcodes2ornt,
+    io_orientation,
+    ornt_transform,
+)
 from numpy.typing import NDArray
 
 from totalseg_mcp.engine.image.orientation import reorient
@@ -13,6 +19,7 @@ from totalseg_mcp.engine.volume import Affine, Grid, Volume
 
 FROM_FRONT = "RAI"  # the first row is the head's, the first column the patient's left
 DEPTH = 1  # the axis that is projected: front to back
+PICTURED = {0: 1, 2: 0}  # the axes of a picture, [row, column], by those that face the front
 RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 Values = NDArray[Any]
@@ -63,12 +70,44 @@ def project(volume: Volume, how: str) -> NDArray[np.float32]:
     Raises:
         KeyError: `how` is none of `PROJECTIONS`.
     """
-    facing = reorient(volume, FROM_FRONT).data
-    if how in EITHER_WAY and facing.dtype.kind in "iu":
-        seen = _as_stored(facing, PROJECTIONS[how])
-    else:
-        seen = PROJECTIONS[how](facing)
-    return np.ascontiguousarray(seen.T, np.float32)
+    return View.of(volume.grid).project(volume.data, how)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """From the front: the `axes` of an image, from left to right, in depth and down.
+
+    `steps` are 1, or -1 along those that run the other way.
+    """
+
+    axes: tuple[int, int, int]
+    steps: tuple[int, int, int]
+
+    @classmethod
+    def of(cls, grid: Grid) -> "View":
+        """Of what lies on `grid`."""
+        turn = ornt_transform(axcodes2ornt(FROM_FRONT), io_orientation(grid.affine))
+        axes, steps = turn.astype(int).T.tolist()
+        return cls(tuple(axes), tuple(steps))
+
+    def project(self, data: Values, how: str) -> NDArray[np.float32]:
+        """What `project` makes of `data[i, j, k]`, the image or a slab of it."""
+        facing = data.transpose(self.axes)[tuple(slice(None, None, step) for step in self.steps)]
+        if how in EITHER_WAY and facing.dtype.kind in "iu":
+            seen = _as_stored(facing, PROJECTIONS[how])
+        else:
+            seen = PROJECTIONS[how](facing)
+        return np.ascontiguousarray(seen.T, np.float32)
+
+    def joined(self, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """The projection of an image, from those of slabs of it that follow one another along k.
+
+        Of one slab only where k is the depth.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        facing = self.axes.index(2)
+        return np.concatenate(parts[:: self.steps[facing]], PICTURED[facing])
 
 
 def _as_stored(facing: Values, how: Callable[[Values], Values]) -> Values:

@@ -7,8 +7,8 @@ from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import label
 
+from totalseg_mcp.engine.measure.runs import Runs
 from totalseg_mcp.engine.measure.statistics import RIM, SIDES
 from totalseg_mcp.engine.picture import Layers, Picture, Plane
 
@@ -96,8 +96,9 @@ def _extent(
     inside = pixels[box]
     touches = _touches(box, plane)
     shown = include_incomplete or not touches
-    count = int(np.count_nonzero(inside))
-    top, bottom, left, right = _ends(inside, box, plane)
+    runs = Runs.of(inside)
+    count = runs.pixels
+    top, bottom, left, right = _ends(runs, box, plane)
     return Extent(
         present=True,
         complete=not touches,
@@ -107,7 +108,7 @@ def _extent(
         lower_bound=shown and bool(touches),
         intensity=_means(picture, inside, box) if shown and picture else None,
         confidence=None if isnan(sure) else sure,
-        pieces=int(label(inside)[1]),
+        pieces=runs.pieces,
         top_mm=top,
         bottom_mm=bottom,
         left_mm=left,
@@ -196,16 +197,12 @@ def _axes(plane: Plane) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return along, over
 
 
-def _ends(inside: Pixels, box: Box, plane: Plane) -> tuple[float, float, float, float]:
-    """Top, bottom, left and right, in mm, at the outer edges of the pixels `inside` a box.
+def _ends(runs: Runs, box: Box, plane: Plane) -> tuple[float, float, float, float]:
+    """Top, bottom, left and right, in mm, at the outer edges of the pixels inside a box.
 
-    The outermost pixels of each row are enough, since a place goes evenly along a row.
+    The tips of the runs are enough, since a place goes evenly along a row.
     """
-    rows = np.flatnonzero(inside.any(axis=1))
-    there = inside[rows]
-    first = there.argmax(axis=1)
-    last = there.shape[1] - 1 - there[:, ::-1].argmax(axis=1)
-    rows, columns = np.tile(rows, 2) + box[0].start, np.append(first, last) + box[1].start
+    rows, columns = (tips + side.start for tips, side in zip(runs.tips, box, strict=True))
     heights, widths = _axes(plane)
     low_z, high_z = _reach(heights, rows, columns)
     low_x, high_x = _reach(widths, rows, columns)

@@ -6,10 +6,11 @@ import pytest
 import SimpleITK as sitk  # noqa: N813 (its own name for itself)
 
 from totalseg_mcp.engine.errors import BadImageError
+from totalseg_mcp.engine.files import read
 from totalseg_mcp.engine.files.flat import read_seen
 from totalseg_mcp.engine.flat import Flat
 from totalseg_mcp.engine.image.project import plane_of, project
-from totalseg_mcp.engine.scan import Scan
+from totalseg_mcp.engine.reel import Reel
 
 LPS_FRONT = (-1.0, 0, 0, 0, -1.0, 0, 0, 0, -1.0)  # RAI, as projections lie
 COS, SIN = np.cos(0.1), np.sin(0.1)
@@ -93,8 +94,7 @@ def test_a_saved_projection_lies_where_it_was_made(tmp_path, tilted):
     turned[:3, :3] = np.diag(np.linalg.norm(turned[:3, :3], axis=0) * [-1, -1, 1])
     voxels = np.random.default_rng(0).normal(0, 300, tilted.shape)
     nib.Nifti1Image(voxels, turned).to_filename(tmp_path / "ct.nii.gz")
-    scan = read_seen(tmp_path / "ct.nii.gz")
-    assert isinstance(scan, Scan)
+    scan = read(tmp_path / "ct.nii.gz")
     plane, mean = plane_of(scan.volume.grid), project(scan.volume, "mean")
     lps = np.diag([-1, -1, 1, 1]) @ plane.grid.affine
     array = np.stack([mean, mean * 2], -1)[:, None]
@@ -120,7 +120,7 @@ def test_a_coronal_slice_that_stands_otherwise_is_noted(tmp_path, noise):
 def test_a_volume_is_read_as_a_volume(tmp_path, noise):
     volume = np.stack([noise, noise + 1])
     for name in ("a.nrrd", "a.mha", "a.nii"):
-        assert isinstance(read_seen(saved(tmp_path / name, volume, (1, 1, 1))), Scan)
+        assert isinstance(read_seen(saved(tmp_path / name, volume, (1, 1, 1))), Reel)
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,13 @@ import torch
 
 from totalseg_mcp.engine.files.flat import read_seen
 from totalseg_mcp.engine.files.layers import write_layers_nrrd
+from totalseg_mcp.engine.flat import Flat
+from totalseg_mcp.engine.glance import glance
+from totalseg_mcp.engine.image.project import plane_of
 from totalseg_mcp.engine.loading import load_2d
 from totalseg_mcp.engine.manifest import newest
 from totalseg_mcp.engine.models2d import GROUPS, spelt_by_ts2d
-from totalseg_mcp.engine.scan import Scan
-from totalseg_mcp.engine.segment2d import of_picture, of_volume, segment_2d
+from totalseg_mcp.engine.segment2d import of_picture, of_projections, segment_2d
 
 SINGLE = 1e-6  # NIfTI keeps where an image lies in single precision
 # Axes that are not at right angles ts2d writes by rows; here they lie where the scan's do.
@@ -34,6 +36,14 @@ RUNS = {
 }
 
 
+def seen_of(given):
+    if isinstance(given, Flat):
+        return of_picture(given.picture)
+    return of_projections(
+        glance(given, ("mean", "max")).projections, plane_of(given.grid), pytest.fail
+    )
+
+
 @cache
 def network(folder):
     return load_2d(newest(folder), torch.device("cpu"))
@@ -45,8 +55,7 @@ def test_a_file_gives_the_layers_that_ts2d_gave(shared, tmp_path, run, name, col
     recorded = shared / "parity_ts2d"
     said = json.loads((recorded / f"{run}.json").read_text("utf-8"))
     (call,) = (c for c in said["calls"] if (c["input"], c["collapse"]) == (name, collapse))
-    read = read_seen(recorded / "inputs" / name)
-    seen = of_volume(read.volume) if isinstance(read, Scan) else of_picture(read.picture)
+    seen = seen_of(read_seen(recorded / "inputs" / name))
     groups = [GROUPS[folder] for folder in said["models"]]
     layers = segment_2d(
         seen, groups, lambda group: network(recorded / "models" / group.folder)

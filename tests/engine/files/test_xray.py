@@ -8,7 +8,7 @@ from pydicom import Dataset, uid
 from totalseg_mcp.engine.errors import BadImageError
 from totalseg_mcp.engine.files.flat import read_seen
 from totalseg_mcp.engine.flat import Flat
-from totalseg_mcp.engine.scan import Scan
+from totalseg_mcp.engine.reel import Reel
 
 SPACING = {"PixelSpacing": None, "ImagerPixelSpacing": [0.2, 0.15]}
 
@@ -130,8 +130,8 @@ def test_a_folder_or_an_archive_may_hold_one_x_ray_only(tmp_path, values):
 
 
 def test_a_series_of_slices_is_a_volume_also_beside_an_x_ray(tmp_path, values):
-    assert isinstance(read_seen(written(tmp_path / "ct", series())), Scan)
-    assert isinstance(read_seen(written(tmp_path / "both", [*series(), xray(values)])), Scan)
+    assert isinstance(read_seen(written(tmp_path / "ct", series())), Reel)
+    assert isinstance(read_seen(written(tmp_path / "both", [*series(), xray(values)])), Reel)
 
 
 def test_nothing_of_the_patient_is_told(tmp_path, values):
