@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from totalseg_mcp.engine.scan import Modality, Scan
+from totalseg_mcp.engine.imaging import Modality
+from totalseg_mcp.engine.scan import Scan
 from totalseg_mcp.engine.volume import Grid
 
 
