@@ -21,7 +21,7 @@ from totalseg_mcp.engine.manifest import manifest
 from totalseg_mcp.engine.mapped import fill
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D, mirrored
-from totalseg_mcp.engine.planar import Planar, planar
+from totalseg_mcp.engine.planar import BY_TILES, Planar, planar
 from totalseg_mcp.engine.slabs import SLABS
 from totalseg_mcp.engine.sliding import TORCH, Fold, Way
 from totalseg_mcp.engine.tasks import Model
@@ -167,7 +167,7 @@ def planar_fold(checkpoint: Path, parts: Parts, ways: Ways) -> tuple[Planar, int
 # How a fold is made for an engine, and how it is asked.
 MAKERS: Mapping[str, tuple[Callable[[Path, Parts, Ways], tuple[Fold, int]], Way]] = {
     OPENVINO.package: (compiled_fold, BY_SLABS),
-    NCNN.package: (planar_fold, TORCH),
+    NCNN.package: (planar_fold, BY_TILES),
 }
 
 

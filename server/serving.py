@@ -49,7 +49,7 @@ async def beside_calls(
     First all that calls need is imported and networks are made ready; later memory is given back.
     """
     async with anyio.create_task_group() as group:
-        group.start_soon(get_ready, TOOLS, listed, lane)
+        group.start_soon(get_ready, TOOLS, listed, lane, lambda: shared.jobs > 0)
         group.start_soon(warm_up, warm, shared, lane)
         group.start_soon(rest, lane)
 

@@ -40,6 +40,11 @@ async def _ignore(progress):
     pass
 
 
+def never():
+    """No call has come."""
+    return False
+
+
 async def test_the_tools_are_loaded_once_a_client_has_listed_them(tools, loaded):
     lane, listed = Lane(), anyio.Event()
     with anyio.fail_after(10):
@@ -47,7 +52,7 @@ async def test_the_tools_are_loaded_once_a_client_has_listed_them(tools, loaded)
             Client(build(tools, Session(), lane, listed)) as client,
             anyio.create_task_group() as group,
         ):
-            group.start_soon(get_ready, tools, listed, lane, 60)
+            group.start_soon(get_ready, tools, listed, lane, never, 60)
             await anyio.wait_all_tasks_blocked()
             assert (loaded, listed.is_set()) == ([], False)
             await client.list_tools()
@@ -56,7 +61,7 @@ async def test_the_tools_are_loaded_once_a_client_has_listed_them(tools, loaded)
 
 async def test_the_tools_are_loaded_though_no_client_lists_them(tools, loaded):
     with anyio.fail_after(10):
-        await get_ready(tools, anyio.Event(), Lane(), latest_s=0)
+        await get_ready(tools, anyio.Event(), Lane(), never, latest_s=0)
     assert loaded == ["count", "go_wrong"]
 
 
@@ -78,9 +83,15 @@ async def test_a_call_that_comes_meanwhile_waits_for_one_tool_and_not_for_all():
     tools = [replace(COUNT, load=slow)] * 2
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
-            group.start_soon(get_ready, tools, listed, lane)
+            group.start_soon(get_ready, tools, listed, lane, never)
             await begun.wait()
             group.start_soon(run_watched, lambda: done.append("called"), _ignore, lane)
             await anyio.wait_all_tasks_blocked()
             go_on.set()
     assert done == ["loaded", "called", "loaded"]
+
+
+async def test_after_a_call_the_other_tools_are_left_until_they_are_called(tools, loaded):
+    with anyio.fail_after(10):
+        await get_ready(tools, anyio.Event(), Lane(), called=lambda: len(loaded) == 1, latest_s=0)
+    assert loaded == ["count"]
