@@ -77,5 +77,5 @@ def openvino() -> ModuleType:
 
 @cache
 def ncnn() -> ModuleType:
-    """Ncnn."""
+    """The package ncnn, whose import sends nothing."""
     return import_module(NCNN.package)

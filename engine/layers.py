@@ -16,6 +16,7 @@ from torch import fx, nn
 from totalseg_mcp.engine.likeness import UncompiledError
 
 MAGIC = 7767517  # the first line of the text
+IN, OUT = "in", "out"  # blobs: the image, and what the network makes of it
 SINGLE = np.zeros(1, np.uint32)  # before weights that are in single precision
 # Winograd's way takes a quarter of the multiplications of a convolution of 3 x 3 pixels, and four
 # times the memory for its weights. It is slower on few channels (2 to 32 of 256 x 256 pixels: 14 ms
@@ -90,9 +91,6 @@ def translated(module: nn.Module, channels: int, patch: Sequence[int]) -> Graph:
             ready[node] = [f"{blob}_{at}" for at in range(len(node.users))]
             graph.add(f"split_{blob}", Layer("Split", layer.shape), [blob], ready[node])
     return graph
-
-
-IN, OUT = "in", "out"
 
 
 def layer_of(

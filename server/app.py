@@ -51,13 +51,12 @@ def build(
     """
     by_name = {tool.name: tool for tool in tools}
     catalogue = wire.ListToolsResult(tools=[describe(tool) for tool in tools])
-    lane = lane or Lane()
+    lane, listed = lane or Lane(), listed or anyio.Event()
 
     async def list_tools(
         ctx: Context, params: wire.PaginatedRequestParams | None
     ) -> wire.ListToolsResult:
-        if listed is not None:
-            listed.set()
+        listed.set()
         return catalogue
 
     async def call_tool(ctx: Context, params: wire.CallToolRequestParams) -> wire.CallToolResult:

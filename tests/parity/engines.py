@@ -67,7 +67,7 @@ def rows() -> Iterator[str]:
 def demonstration() -> tuple[Labels, Labels]:
     """The labels of the demonstration network, by torch and by OpenVINO."""
     model = MODELS[298]
-    volume, _ = thorax_and_abdomen(6.0)
+    volume = thorax_and_abdomen(6.0)
     folder = Store.demo().find(model)
     one, other = (load(folder, model, CPU, Ways(cpu=cpu))(volume, 0.5) for cpu in CPUS)
     return one, other
@@ -83,7 +83,7 @@ def true_size(root: Path) -> tuple[Labels, Labels]:
 
 def flat_demonstration() -> tuple[Labels, Labels]:
     """The layers of the demonstration networks, by torch and by ncnn; see `numbered`."""
-    volume, _ = thorax_and_abdomen(3.0)
+    volume = thorax_and_abdomen(3.0)
     one, other = (numbered(Engine2D(Store2D.demo(), cpu)(volume).data) for cpu in FLAT_CPUS)
     return one, other
 
@@ -93,7 +93,7 @@ def flat_true_size() -> tuple[Labels, Labels]:
     model = next(iter(members(FLAT_KEY)))
     torch.manual_seed(model.number)
     module = made_network(model, architecture(FLAT_FEATURES, 2)).eval()
-    volume, _ = thorax_and_abdomen(1.5)
+    volume = thorax_and_abdomen(1.5)
     seen = torch.from_numpy(pictured(volume))[None, :, : FLAT_PATCH[0], : FLAT_PATCH[1]]
     tile = ((seen - seen.mean()) / seen.std()).contiguous()
     with torch.inference_mode():
@@ -102,10 +102,11 @@ def flat_true_size() -> tuple[Labels, Labels]:
         return one, numbered((fold(tile)[0] > 0).numpy())
 
 
-def thorax_and_abdomen(spacing_mm: float) -> tuple[Volume, object]:
-    """The demonstration's body."""
+def thorax_and_abdomen(spacing_mm: float) -> Volume:
+    """A scan of the demonstration's body."""
     body = phantom(DEMO_SEED)
-    return scan(body, view(body, "thorax_abdomen", (spacing_mm,) * 3))
+    volume, _ = scan(body, view(body, "thorax_abdomen", (spacing_mm,) * 3))
+    return volume
 
 
 def numbered(layers: NDArray[np.bool_]) -> Labels:
