@@ -12,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NO_RADIOMICS := pyradiomics could not be built (is there a C compiler?): all but radiomics works.
-NO_NCNN := ncnn is not to be had for this machine: torch computes networks of two dimensions.
+NO_NUMBA := numba is not to be had for this machine: torch computes networks of two dimensions.
 NO_OPENVINO := OpenVINO is not to be had for this machine: torch computes, slower on a CPU.
 
 .PHONY: demo test check parity recordings bench bench-peers benchmarks install
@@ -27,7 +27,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt pyradiomics-bhklab || echo "$(NO_RADIOMICS)"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt openvino || echo "$(NO_OPENVINO)"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt ncnn || echo "$(NO_NCNN)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt numba || echo "$(NO_NUMBA)"
 	touch $@
 
 demo: $(INSTALLED)

@@ -48,9 +48,9 @@ CONTESTS_2D = {
         same_layers,
         rounds=2,
     ),
-    "warm-ncnn": Contest(
-        "The same, with ncnn (all but one pixel in ten thousand of a structure agree)",
-        "warm, true size, ncnn",
+    "warm-winograd": Contest(
+        "The same, by Winograd's way (all but one pixel in ten thousand of a structure agree)",
+        "warm, true size, Winograd",
         "warm, true size",
         nearly_same_layers,
         rounds=2,

@@ -11,7 +11,7 @@ from totalseg_mcp.engine.engines import openvino
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.likeness import UncompiledError
 from totalseg_mcp.engine.slabs import parts
-from totalseg_mcp.engine.sliding import Way
+from totalseg_mcp.engine.sliding import Way, each
 from totalseg_mcp.engine.threads import processors
 from totalseg_mcp.engine.tracing import Head, Traced, said
 from totalseg_mcp.engine.watch import allow_stop
@@ -115,4 +115,4 @@ def slab_by_slab(fold: Compiled, tile: torch.Tensor) -> Iterator[torch.Tensor]:
     yield from map(fold.head, parts(features))
 
 
-BY_SLABS = Way(slab_by_slab, Compiled.rest)
+BY_SLABS = Way(each(slab_by_slab), Compiled.rest)

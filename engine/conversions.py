@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from totalseg_mcp.engine.caches import cache_folder
 from totalseg_mcp.engine.engines import OPENVINO, named, openvino
 from totalseg_mcp.engine.pins import digests, sha256
 from totalseg_mcp.engine.tracing import Head, Traced
@@ -56,8 +57,7 @@ def places(root: Path) -> Iterator[Path]:
     package = Path(str(files("totalseg_mcp.weights")))  # with the demonstration models
     if not root.resolve().is_relative_to(package.resolve()):
         yield root / WORKPLACE
-    cached = os.environ.get("XDG_CACHE_HOME")
-    yield (Path(cached) if cached else Path.home() / ".cache") / "totalseg-mcp" / WORKPLACE.name
+    yield cache_folder(os.environ, WORKPLACE.name)
 
 
 def read(place: Path) -> Traced | None:

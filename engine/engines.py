@@ -11,13 +11,13 @@ from typing import Literal
 
 from totalseg_mcp.engine.errors import NotReadyError
 
-Cpu = Literal["auto", "torch", "openvino", "ncnn"]
+Cpu = Literal["auto", "torch", "openvino", "winograd"]
 REPORTER = "openvino_telemetry"  # its import sends a message to Google Analytics
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A package that computes networks of so many dimensions, and how messages call it."""
+    """What computes networks of so many dimensions, with a package, and its name in messages."""
 
     package: str
     title: str
@@ -25,13 +25,13 @@ class Engine:
 
     @property
     def installed(self) -> bool:
-        """Whether it is there."""
+        """Whether the package is there."""
         return find_spec(self.package) is not None
 
 
+WINOGRAD = Engine("numba", "Winograd's way", (2,))
 OPENVINO = Engine("openvino", "OpenVINO", (2, 3))
-NCNN = Engine("ncnn", "ncnn", (2,))
-ENGINES = {engine.package: engine for engine in (NCNN, OPENVINO)}  # the fastest first
+ENGINES = {"winograd": WINOGRAD, "openvino": OPENVINO}  # the fastest first
 
 
 def require(cpu: Cpu) -> None:
@@ -39,8 +39,9 @@ def require(cpu: Cpu) -> None:
     engine = ENGINES.get(cpu)
     if engine and not engine.installed:
         raise NotReadyError(
-            f"{engine.title} is not installed, and the server was told to use it (--cpu {cpu}). "
-            f"Install it (pip install 'totalseg-mcp[{cpu}]'), or start the server with --cpu torch."
+            f"The server was told to use {engine.title} (--cpu {cpu}), and {engine.package} is not "
+            f"installed. Install it (pip install 'totalseg-mcp[{cpu}]'), or start the server with "
+            "--cpu torch."
         )
 
 
@@ -53,8 +54,8 @@ def chosen(cpu: Cpu, dimensions: int) -> Engine | None:
     require(cpu)
     fitting = (
         engine
-        for engine in ENGINES.values()
-        if cpu in ("auto", engine.package) and dimensions in engine.dimensions and engine.installed
+        for name, engine in ENGINES.items()
+        if cpu in ("auto", name) and dimensions in engine.dimensions and engine.installed
     )
     return next(fitting, None)
 
@@ -73,9 +74,3 @@ def openvino() -> ModuleType:
     """OpenVINO, imported without its reporter, so that nothing is sent anywhere."""
     sys.modules[REPORTER] = None  # type: ignore[assignment]  # makes its import fail
     return import_module(OPENVINO.package)
-
-
-@cache
-def ncnn() -> ModuleType:
-    """The package ncnn, whose import sends nothing."""
-    return import_module(NCNN.package)

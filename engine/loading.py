@@ -14,16 +14,15 @@ from totalseg_mcp.engine.checkpoint import mirror_axes, read_weights
 from totalseg_mcp.engine.compiled import BY_SLABS, Compiled, compiled
 from totalseg_mcp.engine.conversions import conversion, key_of
 from totalseg_mcp.engine.descriptions import described, layout
-from totalseg_mcp.engine.engines import NCNN, OPENVINO, Cpu, chosen, named
+from totalseg_mcp.engine.engines import OPENVINO, WINOGRAD, Cpu, chosen, named
 from totalseg_mcp.engine.errors import NotReadyError
 from totalseg_mcp.engine.likeness import UncompiledError
 from totalseg_mcp.engine.manifest import manifest
-from totalseg_mcp.engine.mapped import fill
+from totalseg_mcp.engine.mapped import fill, rest
 from totalseg_mcp.engine.network import Network
 from totalseg_mcp.engine.network2d import Network2D, mirrored
-from totalseg_mcp.engine.planar import BY_TILES, Planar, planar
 from totalseg_mcp.engine.slabs import SLABS
-from totalseg_mcp.engine.sliding import TORCH, Fold, Way
+from totalseg_mcp.engine.sliding import TORCH, Fold, Way, batch
 from totalseg_mcp.engine.tasks import Model
 from totalseg_mcp.engine.tracing import Traced, trace
 from totalseg_mcp.engine.uninitialised import Uninitialised
@@ -153,21 +152,27 @@ def compiled_fold(checkpoint: Path, parts: Parts, ways: Ways) -> tuple[Compiled,
     return fold, checkpoint.stat().st_size
 
 
-def planar_fold(checkpoint: Path, parts: Parts, ways: Ways) -> tuple[Planar, int]:
-    """A fold for ncnn, and the bytes of its weights.
+def planar_fold(checkpoint: Path, parts: Parts, ways: Ways) -> tuple[Fold, int]:
+    """A fold that is computed by Winograd's way, and the bytes of its weights.
 
     Raises:
-        UncompiledError: ncnn cannot run it.
+        UncompiledError: it cannot be.
     """
-    network = module(checkpoint, parts, ways, fill).eval()
-    fold = planar(network, parts.channels, parts.configuration.patch_size, stride(parts))
-    return fold, fold.nbytes
+    from totalseg_mcp.engine.planar.fold import planar  # imports numba
 
+    network = module(checkpoint, parts, ways, fill).eval()
+    return planar(network, parts.channels, stride(parts)), parameter_bytes([network])
+
+
+# Pixels of tiles that go through a layer together, so that kernels are rearranged once for all of
+# them: of eight tiles of 256 x 256, whose widest layers have 100 MB.
+PIXELS_TOGETHER = 2**19
+TOGETHER = Way(batch, rest, PIXELS_TOGETHER)
 
 # How a fold is made for an engine, and how it is asked.
 MAKERS: Mapping[str, tuple[Callable[[Path, Parts, Ways], tuple[Fold, int]], Way]] = {
     OPENVINO.package: (compiled_fold, BY_SLABS),
-    NCNN.package: (planar_fold, BY_TILES),
+    WINOGRAD.package: (planar_fold, TOGETHER),
 }
 
 

@@ -7,7 +7,7 @@ fails a job: the job does its work again, and its log says why.
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,16 +137,6 @@ class Results:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         with FileLock(self.folder / LOCK, timeout=PATIENCE_S, mode=0o600):
             yield
-
-
-def results_folder(environ: Mapping[str, str]) -> Path:
-    """Where finished label maps are kept: in the user's cache directory."""
-    caches = environ.get("XDG_CACHE_HOME")
-    try:
-        parent = Path(caches) if caches else Path.home() / ".cache"
-    except RuntimeError:  # a user without a home, as in some containers
-        parent = Path("/.cache")  # where only root can write; never /tmp, where anybody can
-    return parent / "totalseg-mcp" / "results"
 
 
 def _facts(files: Iterator[Path]) -> Iterator[tuple[float, int, Path]]:

@@ -12,7 +12,7 @@ from math import prod
 import torch
 
 from totalseg_mcp.engine.mapped import rest
-from totalseg_mcp.engine.sliding import Fold, Way
+from totalseg_mcp.engine.sliding import Fold, Way, each
 
 SLAB = 2**14  # voxels, of which 118 outputs in single precision are 8 MB
 Head = torch.nn.Conv2d | torch.nn.Conv3d  # of one voxel
@@ -43,7 +43,7 @@ def by_slabs(fold: Fold, tile: torch.Tensor) -> Iterator[torch.Tensor]:
         yield from slabs(features[0], head, order)
 
 
-SLABS = Way(by_slabs, rest)
+SLABS = Way(each(by_slabs), rest)
 
 
 def slabs(features: torch.Tensor, head: Head, order: Order) -> Iterator[torch.Tensor]:

@@ -10,6 +10,7 @@ planes of a tile a fifth of that.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise, product
+from math import prod
 from typing import Any, NamedTuple
 
 import torch
@@ -37,9 +38,16 @@ Tile = tuple[slice, ...]
 Finished = tuple[slice, torch.Tensor]
 
 
-def all_at_once(fold: Fold, tile: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The outputs of a torch module for `tile`."""
-    yield fold(tile)[0]
+def batch(fold: Fold, tiles: torch.Tensor) -> Iterator[Iterator[torch.Tensor]]:
+    """The outputs of `fold` for `tiles`, which it is given together."""
+    return (iter([outputs]) for outputs in fold(tiles))
+
+
+def each(
+    outputs: Callable[[Fold, torch.Tensor], Iterator[torch.Tensor]],
+) -> Callable[[Fold, torch.Tensor], Iterator[Iterator[torch.Tensor]]]:
+    """What takes a fold and tiles, one after another, from what takes a single one."""
+    return lambda fold, tiles: (outputs(fold, tile[None]) for tile in tiles)
 
 
 def nothing(fold: Fold) -> None:
@@ -50,12 +58,14 @@ def nothing(fold: Fold) -> None:
 class Way:
     """How folds are asked.
 
-    `outputs` takes a fold and a tile [1, channel, ...] to its outputs [class, plane, ...], some
-    planes after others; they may be overwritten. `rest` is told when a fold has to wait.
+    `outputs` takes a fold and tiles [tile, channel, ...] to the outputs of each, [class, plane,
+    ...], some planes after others; they may be overwritten. `rest` is told when a fold has to wait.
+    Tiles are given together as long as they have no more than `voxels`; one always is.
     """
 
-    outputs: Callable[[Fold, torch.Tensor], Iterator[torch.Tensor]] = all_at_once
+    outputs: Callable[[Fold, torch.Tensor], Iterator[Iterator[torch.Tensor]]] = batch
     rest: Callable[[Fold], None] = nothing
+    voxels: int = 0
 
 
 TORCH = Way()
@@ -177,16 +187,17 @@ class Slider:
         belts: dict[int, Belt] = {}
         tile_done = pace(self.device)
         done = 0
+        way = steps(self.window.rows(shape), len(folds), shape[0])
+        answers = self._answers(folds, padded, way)
         try:
-            for step in track(steps(self.window.rows(shape), len(folds), shape[0]), "tile"):
-                fold = folds[step.fold]
-                for outputs, weight, at in self._outputs(fold, padded, step.tile):
+            for step, answer in zip(track(way, "tile"), answers, strict=True):
+                for outputs, weight, at in self._placed(answer, step.tile):
                     if step.fold not in belts:
                         belts[step.fold] = Belt.under(outputs, patch[0], shape[1:])
                     belts[step.fold].add(outputs, weight, at)
                 tile_done()
                 if step.last:
-                    self.way.rest(fold)
+                    self.way.rest(folds[step.fold])
                 for planes in belts[0].pieces(slice(done, step.final)):
                     yield from inside(planes, mean(list(belts.values()), planes), inner[1:])
                 done = step.final
@@ -194,21 +205,31 @@ class Slider:
             for fold in folds:
                 self.way.rest(fold)
 
-    def _outputs(
-        self, fold: Fold, padded: torch.Tensor, tile: Tile
+    def _answers(
+        self, folds: tuple[Fold, ...], padded: torch.Tensor, way: list[Step]
+    ) -> Iterator[Iterator[torch.Tensor]]:
+        """The outputs for each step, computed when they are asked for."""
+        most = max(1, self.way.voxels // prod(self.window.patch))
+        for number, same in groupby(way, key=lambda step: step.fold):
+            places = [(slice(None), *step.tile) for step in same]
+            for start in range(0, len(places), most):
+                tiles = torch.stack([padded[place] for place in places[start : start + most]])
+                with precision(self.device):
+                    yield from self.way.outputs(folds[number], tiles.to(self.device))
+
+    def _placed(
+        self, answer: Iterator[torch.Tensor], tile: Tile
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor, Tile]]:
         """Weighted outputs, their weights, and where they are in the image."""
         weight = gaussian(self.window.patch, self.device)
-        image = padded[(slice(None), *tile)][None].to(self.device).contiguous()
         first = tile[0].start
-        with precision(self.device):
-            for outputs in self.way.outputs(fold, image):
-                last = first + outputs.shape[1]
-                here = weight[first - tile[0].start : last - tile[0].start]
-                outputs *= here
-                at = (slice(first, last), *tile[1:])
-                yield (outputs.cpu(), here.cpu(), at) if self.host else (outputs, here, at)
-                first = last
+        for outputs in answer:
+            last = first + outputs.shape[1]
+            here = weight[first - tile[0].start : last - tile[0].start]
+            outputs *= here
+            at = (slice(first, last), *tile[1:])
+            yield (outputs.cpu(), here.cpu(), at) if self.host else (outputs, here, at)
+            first = last
 
 
 def gaussian(patch: tuple[int, ...], device: torch.device) -> torch.Tensor:

@@ -90,17 +90,6 @@ def standard_root(environ: Mapping[str, str]) -> Path:
     return totalsegmentator_home(environ) / "nnunet" / "results"
 
 
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where copies of checkpoints lie that cannot lie beside the models."""
-    if caches := environ.get("XDG_CACHE_HOME"):
-        return Path(caches) / "totalseg-mcp" / "weights"
-    try:
-        home = Path.home()
-    except RuntimeError:  # a user without one, as in some containers
-        home = Path("/")  # where only root can write; never /tmp, where anybody can
-    return home / ".cache" / "totalseg-mcp" / "weights"
-
-
 def checkpoints(folder: Path, model: Model) -> list[Path]:
     """The checkpoints that `model` runs with, by fold; every one that is there for "all"."""
     if model.folds == "all":

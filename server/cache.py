@@ -19,22 +19,24 @@ def add_cache(parser: ArgumentParser) -> None:
 
 
 def _path(_: Namespace) -> int:
-    from totalseg_mcp.engine.results import results_folder
+    from totalseg_mcp.engine.caches import cache_folder
 
-    return _say(str(results_folder(os.environ)))
+    return _say(str(cache_folder(os.environ, "results")))
 
 
 def _size(_: Namespace) -> int:
-    from totalseg_mcp.engine.results import Results, results_folder
+    from totalseg_mcp.engine.caches import cache_folder
+    from totalseg_mcp.engine.results import Results
 
-    usage = Results(results_folder(os.environ)).usage()
+    usage = Results(cache_folder(os.environ, "results")).usage()
     return _say(f"{usage.entries} label maps, {usage.nbytes / MIB:.1f} MiB")
 
 
 def _clear(_: Namespace) -> int:
-    from totalseg_mcp.engine.results import Results, results_folder
+    from totalseg_mcp.engine.caches import cache_folder
+    from totalseg_mcp.engine.results import Results
 
-    usage = Results(results_folder(os.environ)).clear()
+    usage = Results(cache_folder(os.environ, "results")).clear()
     return _say(f"removed {usage.entries} label maps, {usage.nbytes / MIB:.1f} MiB")
 
 

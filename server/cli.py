@@ -65,7 +65,7 @@ def _add_serve(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cpu",
-        metavar="auto|torch|openvino|ncnn",
+        metavar="auto|torch|openvino|winograd",
         help="what computes networks on a CPU; without it torch, which is exact; auto: what is "
         "fastest of what is installed [TOTALSEG_MCP_CPU]",
     )

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import anyio
 
+from totalseg_mcp.engine.caches import cache_folder
 from totalseg_mcp.engine.engines import require
 from totalseg_mcp.engine.options import Options
 from totalseg_mcp.engine.reach import Reach
-from totalseg_mcp.engine.results import Results, results_folder
+from totalseg_mcp.engine.results import Results
 from totalseg_mcp.engine.session import Session
-from totalseg_mcp.engine.weights import Store, cache_folder
+from totalseg_mcp.engine.weights import Store
 from totalseg_mcp.engine.weights2d import Store2D
 from totalseg_mcp.schemas.fields import DEVICE
 from totalseg_mcp.server.app import build
@@ -71,10 +72,10 @@ def session(settings: Settings) -> Session:
         device=settings.device,
         sources=settings.sources,
         budget=settings.budget,
-        cache=cache_folder(os.environ) if settings.weights_cache else None,
+        cache=cache_folder(os.environ, "weights") if settings.weights_cache else None,
         cpu=settings.cpu,
         store_2d=_store_2d(settings.weights),
-        results=Results(results_folder(os.environ), limit) if limit else None,
+        results=Results(cache_folder(os.environ, "results"), limit) if limit else None,
     )
 
 

@@ -12,7 +12,7 @@ SERVE = (sys.executable, "-m", "totalseg_mcp", "serve", "--device", "cpu")
 
 
 def ours(cpu: str = "torch") -> tuple[str, ...]:
-    """The command of our server; `cpu` is what runs the networks: torch, openvino or ncnn."""
+    """The command of our server; `cpu` is what runs the networks: torch, openvino or winograd."""
     return (*SERVE, "--cpu", cpu)
 
 

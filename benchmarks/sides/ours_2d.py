@@ -61,7 +61,7 @@ JOBS: dict[str, Job] = {
     "warm, small": partial(warm, "small", SCAN, "torch"),
     "warm, true size": partial(warm, "true size", SCAN, "torch"),
     "warm, true size, OpenVINO": partial(warm, "true size", SCAN, "openvino"),
-    "warm, true size, ncnn": partial(warm, "true size", SCAN, "ncnn"),
+    "warm, true size, Winograd": partial(warm, "true size", SCAN, "winograd"),
     "warm, true size, small scan": partial(warm, "true size", SMALL_SCAN, "torch"),
     "warm, 3-D": warm_3d,
 }

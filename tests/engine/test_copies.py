@@ -19,7 +19,7 @@ from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.sources import Sources
 from totalseg_mcp.engine.tasks import MODELS
 from totalseg_mcp.engine.watch import noted
-from totalseg_mcp.engine.weights import CHECKPOINT, Store, cache_folder
+from totalseg_mcp.engine.weights import CHECKPOINT, Store
 
 CPU = torch.device("cpu")
 FASTEST = MODELS[298]
@@ -287,17 +287,3 @@ def test_the_demonstration_models_are_not_copied(tmp_path):
     Session(demo, cache=tmp_path / "cache").network(FASTEST, CPU)
     assert set(files(demo.roots[0])) == before
     assert not (tmp_path / "cache").exists()
-
-
-def test_the_cache_is_where_the_desktop_has_its_caches(monkeypatch, tmp_path):
-    assert cache_folder({"XDG_CACHE_HOME": "/c"}) == Path("/c/totalseg-mcp/weights")
-    monkeypatch.setattr(Path, "home", lambda: tmp_path)
-    assert cache_folder({}) == tmp_path / ".cache" / "totalseg-mcp" / "weights"
-
-
-def test_a_user_without_a_home_has_no_cache_where_others_can_write(monkeypatch):
-    def homeless() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", homeless)
-    assert cache_folder({}) == Path("/.cache/totalseg-mcp/weights")

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.results import ABANDONED_S, Results, Usage, results_folder
+from totalseg_mcp.engine.results import ABANDONED_S, Results, Usage
 from totalseg_mcp.engine.watch import noted
 
 
@@ -112,15 +112,3 @@ def test_writers_at_the_same_time_keep_the_limit_and_every_entry_whole(tmp_path)
     assert store.usage() == Usage(11, 990)
     for file in folder.glob("*.labels"):
         assert file.read_bytes() == file.name[0].encode() * 90
-
-
-@pytest.mark.parametrize(
-    ("environment", "where"),
-    [
-        ({"XDG_CACHE_HOME": "/caches"}, "/caches/totalseg-mcp/results"),
-        ({}, "/home/someone/.cache/totalseg-mcp/results"),
-    ],
-)
-def test_it_lies_in_the_users_cache_directory(environment, where, monkeypatch):
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert str(results_folder(environment)) == where

@@ -8,7 +8,7 @@ from nnunetv2.inference.sliding_window_prediction import (
 )
 
 from totalseg_mcp.engine.errors import NotReadyError
-from totalseg_mcp.engine.sliding import Slider, Window
+from totalseg_mcp.engine.sliding import Slider, Way, Window
 
 CPU = torch.device("cpu")
 CLASSES = 5
@@ -75,6 +75,35 @@ def test_folds_are_averaged_in_half_precision_in_their_order():
     first, second, third = (whole(fold, data, window) for fold in folds)
     parts = [part for _, part in Slider(window, CPU)(folds, data)]
     assert torch.equal(torch.cat(parts, 1), (first + second + third) / 3)
+
+
+class Together:
+    """A fold that takes tiles as they come, and how many came each time."""
+
+    def __init__(self, seed: int) -> None:
+        self.fold = Fold(seed)
+        self.asked: list[int] = []
+
+    def __call__(self, tiles: torch.Tensor) -> torch.Tensor:
+        self.asked.append(len(tiles))
+        return torch.cat([self.fold(tile[None]) for tile in tiles])
+
+
+def test_tiles_that_are_computed_together_are_added_up_as_alone():
+    """Four rows of three tiles; seven tiles have 2016 pixels."""
+    data, window, together = image((60, 24)), Window((24, 12), 0.5), Together(3)
+    parts = Slider(window, CPU, Way(voxels=2300))((together,), data)
+    assert torch.equal(torch.cat([part for _, part in parts], 1), whole(Fold(3), data, window))
+    assert together.asked == [7, 5]
+
+
+def test_folds_take_turns_when_tiles_are_computed_together():
+    data, window = image((60, 24)), Window((24, 12), 0.5)
+    folds = Together(3), Together(4)
+    parts = Slider(window, CPU, Way(voxels=2300))(folds, data)
+    first, second = (whole(Fold(seed), data, window) for seed in (3, 4))
+    assert torch.equal(torch.cat([part for _, part in parts], 1), (first + second) / 2)
+    assert [fold.asked for fold in folds] == [[3] * 4, [3] * 4]
 
 
 def test_an_image_smaller_than_a_tile_loses_its_padding_again():

@@ -7,7 +7,8 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from totalseg_mcp.engine.results import LIMIT, Results, results_folder
+from totalseg_mcp.engine.caches import cache_folder
+from totalseg_mcp.engine.results import LIMIT, Results
 from totalseg_mcp.server.cli import main, parser
 from totalseg_mcp.server.serving import session
 from totalseg_mcp.server.settings import BadSettingsError, settings
@@ -47,7 +48,7 @@ def test_a_size_without_a_unit_is_refused():
 
 
 def test_what_there_is_is_told_and_removed(caches, capsys):
-    store = Results(results_folder({"XDG_CACHE_HOME": str(caches)}))
+    store = Results(cache_folder({"XDG_CACHE_HOME": str(caches)}, "results"))
     store.write("a", b"x" * 3 * 2**19)
     assert [main(["cache", command]) for command in ("path", "size", "clear", "size")] == [0] * 4
     assert capsys.readouterr().out.splitlines() == [
