@@ -48,12 +48,28 @@ CONTESTS_2D = {
         same_layers,
         rounds=2,
     ),
+    # By Winograd's way; the cold call comes last, when its functions have been compiled.
+    "warm-small-winograd": Contest(
+        "A call of what runs already, tiny networks, by Winograd's way",
+        "warm, small, Winograd",
+        "warm, small",
+        nearly_same_layers,
+        rounds=2,
+    ),
     "warm-winograd": Contest(
-        "The same, by Winograd's way (all but one pixel in ten thousand of a structure agree)",
+        "A call of what runs already, networks of the real size, by Winograd's way",
         "warm, true size, Winograd",
         "warm, true size",
         nearly_same_layers,
         rounds=2,
+    ),
+    "cold-winograd": Contest(
+        "A whole call in a process of its own, networks of the real size, by Winograd's way",
+        "command, true size, Winograd",
+        "command, true size",
+        nearly_same_layers,
+        rounds=2,
+        whole=True,
     ),
 }
 # Ours on both sides.

@@ -1,6 +1,5 @@
 """What many tests need: a scan on disk, and models in TotalSegmentator's layout."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -10,14 +9,6 @@ from model_folder import make_model_folder
 
 from totalseg_mcp.engine.session import Session
 from totalseg_mcp.engine.weights import Store
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Leave the user's cached files alone, in this process and those that it starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -15,9 +15,9 @@ PACKAGES = ("numpy", "scipy", "SimpleITK", "nnunetv2", "torch")
 TOOL = "ts2d_segment"
 
 
-def command(models: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
+def command(models: str, cpu: str, inputs: Path, out: Path, watch: Stopwatch) -> None:
     """From the start of a server to its first answer; timed from outside."""
-    with started(inputs / models, out) as server:
+    with started(inputs / models, out, cpu) as server:
         server.call(TOOL, asked(inputs / SCAN, out))
 
 
@@ -55,10 +55,12 @@ def asked(scan: Path, out: Path) -> dict[str, Any]:
 
 
 JOBS: dict[str, Job] = {
-    "command, small": partial(command, "small"),
-    "command, true size": partial(command, "true size"),
+    "command, small": partial(command, "small", "torch"),
+    "command, true size": partial(command, "true size", "torch"),
+    "command, true size, Winograd": partial(command, "true size", "winograd"),
     "warm, small, small scan": partial(warm, "small", SMALL_SCAN, "torch"),
     "warm, small": partial(warm, "small", SCAN, "torch"),
+    "warm, small, Winograd": partial(warm, "small", SCAN, "winograd"),
     "warm, true size": partial(warm, "true size", SCAN, "torch"),
     "warm, true size, OpenVINO": partial(warm, "true size", SCAN, "openvino"),
     "warm, true size, Winograd": partial(warm, "true size", SCAN, "winograd"),

@@ -20,7 +20,7 @@ from totalseg_mcp.engine.network2d import Mirrored
 from totalseg_mcp.engine.watch import Watch, watching
 
 if find_spec("numba"):
-    from totalseg_mcp.engine.planar import fold, program
+    from totalseg_mcp.engine.planar import fold, kernels, program
     from totalseg_mcp.engine.planar.crew import crew
     from totalseg_mcp.engine.planar.fold import planar
     from totalseg_mcp.engine.planar.program import translated
@@ -282,3 +282,13 @@ def test_mirror_images_are_looked_at_too(store):
         for cpu in ("torch", "winograd")
     )
     np.testing.assert_allclose(ours, torchs, atol=4e-3 * float(torchs.std()))
+
+
+@installed
+def test_what_is_compiled_is_kept_in_the_users_cache(monkeypatch, tmp_path):
+    planar(unet(), CHANNELS, STRIDE)
+    assert kernels.compiled_before()
+    file = tmp_path / "no folder"
+    file.touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file))
+    assert kernels.chosen_folder() is None

@@ -18,7 +18,6 @@ from parity.true_size import image, make_true_size
 
 from totalseg_mcp.engine.engines import Cpu
 from totalseg_mcp.engine.loading import Ways, load
-from totalseg_mcp.engine.planar import planar
 from totalseg_mcp.engine.tasks import MODELS
 from totalseg_mcp.engine.volume import Volume
 from totalseg_mcp.engine.weights import Store
@@ -34,7 +33,7 @@ HEADING = (
 )
 CPU = torch.device("cpu")
 CPUS: tuple[Cpu, Cpu] = ("torch", "openvino")
-FLAT_CPUS: tuple[Cpu, Cpu] = ("torch", "ncnn")
+FLAT_CPUS: tuple[Cpu, Cpu] = ("torch", "winograd")
 DEMO_SEED = 20  # the body of `make demo`
 TRUE_SHAPE = (128, 128, 192)  # two tiles
 FLAT_KEY = "ts2d-v2-ep4000b2"
@@ -59,9 +58,9 @@ def rows() -> Iterator[str]:
         what = "random, 32 to 320 features, 118 outputs"
         yield row("OpenVINO", what, "another phantom at 3 mm, two tiles", *true_size(Path(name)))
     five = "the five of the demonstration, two dimensions"
-    yield row("ncnn", five, f"{thorax}, seen from the front", *flat_demonstration())
+    yield row("Winograd's way", five, f"{thorax}, seen from the front", *flat_demonstration())
     what = "random, two dimensions, 32 to 512 features"
-    yield row("ncnn", what, f"{thorax}, seen from the front, one tile", *flat_true_size())
+    yield row("Winograd's way", what, f"{thorax}, seen from the front, one tile", *flat_true_size())
 
 
 def demonstration() -> tuple[Labels, Labels]:
@@ -82,7 +81,7 @@ def true_size(root: Path) -> tuple[Labels, Labels]:
 
 
 def flat_demonstration() -> tuple[Labels, Labels]:
-    """The layers of the demonstration networks, by torch and by ncnn; see `numbered`."""
+    """The layers of the demonstration networks, by torch and by Winograd's way; see `numbered`."""
     volume = thorax_and_abdomen(3.0)
     one, other = (numbered(Engine2D(Store2D.demo(), cpu)(volume).data) for cpu in FLAT_CPUS)
     return one, other
@@ -90,6 +89,8 @@ def flat_demonstration() -> tuple[Labels, Labels]:
 
 def flat_true_size() -> tuple[Labels, Labels]:
     """Those of a network of the size of the real ones, where its outputs are above zero."""
+    from totalseg_mcp.engine.planar.fold import planar  # imports numba, which is optional
+
     model = next(iter(members(FLAT_KEY)))
     torch.manual_seed(model.number)
     module = made_network(model, architecture(FLAT_FEATURES, 2)).eval()
@@ -98,7 +99,7 @@ def flat_true_size() -> tuple[Labels, Labels]:
     tile = ((seen - seen.mean()) / seen.std()).contiguous()
     with torch.inference_mode():
         one = numbered((module(tile)[0] > 0).numpy())
-        fold = planar(module, len(model.channels), FLAT_PATCH, FLAT_STRIDE)
+        fold = planar(module, len(model.channels), FLAT_STRIDE)
         return one, numbered((fold(tile)[0] > 0).numpy())
 
 
