@@ -52,6 +52,11 @@ class Convolution:
 
     def _by_winograd(self, given: Given, crew: Crew) -> Made:
         tiles, height, width, _ = given[0].values.shape
+        down, along = winograd.strips(height, width)
+        strips = tiles * down * along
+        into = np.empty((tiles, height, width, len(self.weight)), SINGLE)
+        if winograd.before(strips, height, width) <= len(self.weight):
+            return Made(alone(plain(into)), self._by_panels(given, strips, into, crew))
         out, channels = self.weight.shape[:2]
         kernels = empty_panels(winograd.PRODUCTS, out, channels)
         crew.share(
@@ -59,17 +64,35 @@ class Convolution:
             IN_AT_ONCE,
             lambda first, count: winograd.transform_kernels(self.weight, first, count, kernels),
         )
-        into = np.empty((tiles, height, width, out), np.float32)
-        down, along = winograd.strips(height, width)
         step = max(1, PIECES // winograd.pieces(width))
         moments = crew.share(
-            tiles * down * along,
+            strips,
             step,
             lambda first, count: winograd.convolve(
                 given, kernels, self.bias, (first, count, step), into
             ),
         )
         return Made(alone(plain(into)), np.sum(moments, 0))
+
+    def _by_panels(self, given: Given, strips: int, into: Singles, crew: Crew) -> Doubles:
+        """Where there are fewer pieces than channels; the moments of what goes `into`."""
+        out, channels = self.weight.shape[:2]
+        every = winograd.before(strips, *into.shape[1:3])
+        around = np.empty((winograd.PRODUCTS, every, channels), SINGLE)
+        crew.share(
+            strips,
+            1,
+            lambda first, count: winograd.transform_given(given, first, first + count, 0, around),
+        )
+        moments = crew.share(
+            -(-out // PANEL),
+            1,
+            lambda first, count: winograd.convolve_panels(
+                around, self.weight, self.bias, (first, count), into
+            ),
+        )
+        total: Doubles = np.sum(moments, 0)
+        return total
 
     def _usual(self, given: Given, crew: Crew) -> Made:
         tiles, height, width, _ = given[0].values.shape
