@@ -10,7 +10,7 @@ from threadpoolctl import ThreadpoolController
 
 T = TypeVar("T")
 
-TURNS = 4  # of each thread, so that one that is held up does not hold up the layer
+TURNS = 12  # of each thread, so that none waits long for another at the end of a layer
 
 
 class Crew:
@@ -24,9 +24,14 @@ class Crew:
     def share(self, size: int, least: int, work: Callable[[int, int], T]) -> list[T]:
         """What `work` makes of all of `size`, given the first and how many, `least` or more."""
         step = -(-size // (self.threads * TURNS * least)) * least
-        parts = [(first, min(step, size - first)) for first in range(0, size, step)]
+        parts = iter([(first, min(step, size - first)) for first in range(0, size, step)])
+
+        def turns() -> list[T]:
+            return [work(*part) for part in parts]  # each is given to one thread
+
         with self._blas.limit(limits=1, user_api="blas"):
-            return list(self._pool.map(lambda part: work(*part), parts))
+            done = [self._pool.submit(turns) for _ in range(self.threads)]
+            return [made for one in done for made in one.result()]
 
 
 @cache
