@@ -17,7 +17,7 @@ Doubles = NDArray[np.float64]
 F = TypeVar("F", bound=Callable[..., Any])
 
 # OpenBLAS multiplies matrices with at most so many products without rearranging them first, where
-# the processor has AVX-512 (its sgemm_small_kernel_permit_skylakex.c): twice as fast as larger ones.
+# the processor has AVX-512 (sgemm_small_kernel_permit_skylakex.c): twice as fast as larger ones.
 LARGEST = 100**3
 PANEL = 64  # columns of a matrix that are multiplied together
 FEWEST_ROWS = 8
