@@ -1,7 +1,7 @@
 """A network in two dimensions on a CPU, and how tiles are given to it."""
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ import torch
 from totalseg_mcp.engine.likeness import noise, refuse_another
 from totalseg_mcp.engine.planar.crew import Crew, crew
 from totalseg_mcp.engine.planar.kernels import compiled_before
-from totalseg_mcp.engine.planar.program import Program, translated
+from totalseg_mcp.engine.planar.program import Program, architecture, translated
 from totalseg_mcp.engine.threads import processors
 from totalseg_mcp.engine.watch import stage
 
@@ -40,6 +40,10 @@ class Planar:
         return pages
 
 
+# Architectures of which a network in this process was held to torch's outputs.
+HELD: set[Hashable] = set()
+
+
 @torch.inference_mode()
 def planar(module: torch.nn.Module, channels: int, stride: Sequence[int]) -> Planar:
     """`module` for tiles of any size, with as many threads as torch uses.
@@ -51,8 +55,11 @@ def planar(module: torch.nn.Module, channels: int, stride: Sequence[int]) -> Pla
     """
     threads = min(torch.get_num_threads(), processors())
     fold = Planar(module, translated(module), crew(threads))
-    image = noise(channels, 3, stride)
-    told = nullcontext() if compiled_before() else stage("compile for this processor", 0.0, 1.0)
-    with told:
-        refuse_another(fold(image), module(image))
+    known = architecture(fold.program)
+    if known not in HELD:
+        image = noise(channels, 3, stride)
+        told = nullcontext() if compiled_before() else stage("compile for this processor", 0.0, 1.0)
+        with told:
+            refuse_another(fold(image), module(image))
+        HELD.add(known)
     return fold

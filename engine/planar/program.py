@@ -1,7 +1,7 @@
 """From a torch network in two dimensions to layers that compute it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,24 @@ class Program:
                 del made[name]
         maps, _ = made[self.steps[-1].makes].given
         return maps.values
+
+
+def architecture(program: Program) -> Hashable:
+    """All that a program is but its weights: programs that have the same compute alike."""
+    return tuple(
+        (step.sources, step.makes, step.done, *features(step.layer)) for step in program.steps
+    )
+
+
+def features(layer: Layer) -> Iterator[Hashable]:
+    """What a layer is, with the shape of its weights in their place."""
+    if not is_dataclass(layer):
+        yield layer
+        return
+    yield type(layer).__name__
+    for known in fields(layer):
+        value = getattr(layer, known.name)
+        yield getattr(value, "shape", value)
 
 
 def translated(module: nn.Module) -> Program:

@@ -196,6 +196,16 @@ def test_a_network_that_is_computed_otherwise_is_refused(monkeypatch):
 
 
 @installed
+def test_one_network_of_an_architecture_is_held_to_torch(monkeypatch):
+    asked = []
+    monkeypatch.setattr(fold, "HELD", set())
+    monkeypatch.setattr(fold, "refuse_another", lambda *outputs: asked.append(outputs))
+    for changed in ({}, {"conv_bias": False}, {"nonlin": nn.ReLU, "nonlin_kwargs": {}}, {}):
+        planar(unet(**changed), CHANNELS, STRIDE)
+    assert len(asked) == 2
+
+
+@installed
 def test_a_model_that_it_cannot_run_runs_in_torch_and_says_so(store, monkeypatch):
     def refuse(*_):
         raise UncompiledError("no such layer")
