@@ -33,7 +33,7 @@ def warm(models: str, scan: str, cpu: str, inputs: Path, out: Path, watch: Stopw
 def warm_3d(inputs: Path, out: Path, watch: Stopwatch) -> None:
     """The same in three dimensions, with one network on a grid of 3 mm."""
     settings = {"TOTALSEG_WEIGHTS_PATH": str(inputs / TRUE_SIZE)}
-    options = {"fast": True, "multilabel": True, "device": "cpu"}
+    options = {"fast": True, "multilabel": True, "device": "cpu", "cache": False}
     with Server({**os.environ, **settings}, ours()) as server, observed(server.pid, out):
         for scan in (FIRST_SCAN, SMALL_SCAN):
             watch.cpu = partial(cpu_of, server.pid)

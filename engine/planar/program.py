@@ -97,7 +97,7 @@ def translated(module: nn.Module) -> Program:
         if node.op == "output":
             refuse_other_end(node, parts)
             break
-        done = tuple(names[source] for source in {*node.all_input_nodes} if last[source] is node)
+        done = tuple(names[source] for source in node.all_input_nodes if last[source] is node)
         sources = tuple(names[source] for source in node.all_input_nodes)
         steps.append(Step(layer_of(node, parts), sources, node.name, done))
     return Program(tuple(steps))
