@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from totalseg_mcp.engine.planar import usual, winograd
+from totalseg_mcp.engine.planar import transforms, usual, winograd
 from totalseg_mcp.engine.planar.crew import Crew
 from totalseg_mcp.engine.planar.kernels import IN_AT_ONCE, PANEL, Doubles, Singles
 from totalseg_mcp.engine.planar.maps import Given, alone, plain
@@ -58,11 +58,11 @@ class Convolution:
         if winograd.before(strips, height, width) <= len(self.weight):
             return Made(alone(plain(into)), self._by_panels(given, strips, into, crew))
         out, channels = self.weight.shape[:2]
-        kernels = empty_panels(winograd.PRODUCTS, out, channels)
+        kernels = empty_panels(transforms.PRODUCTS, out, channels)
         crew.share(
             channels,
             IN_AT_ONCE,
-            lambda first, count: winograd.transform_kernels(self.weight, first, count, kernels),
+            lambda first, count: transforms.transform_kernels(self.weight, first, count, kernels),
         )
         step = max(1, PIECES // winograd.pieces(width))
         moments = crew.share(
@@ -78,7 +78,7 @@ class Convolution:
         """Where there are fewer pieces than channels; the moments of what goes `into`."""
         out, channels = self.weight.shape[:2]
         every = winograd.before(strips, *into.shape[1:3])
-        around = np.empty((winograd.PRODUCTS, every, channels), SINGLE)
+        around = np.empty((transforms.PRODUCTS, every, channels), SINGLE)
         crew.share(
             strips,
             1,
