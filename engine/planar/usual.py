@@ -53,11 +53,7 @@ def convolve(
     moments = np.zeros((into.shape[0], 2, into.shape[3]))
     for start in range(first, first + count, step):
         here = min(step, first + count - start)
-        at = int(np.int64(0))
-        for maps in given:
-            if maps.values.shape[3]:
-                gather(maps, stencil, (start, here, into.shape[1], along), covered, at)
-            at += maps.values.shape[3]
+        gather_given(given, stencil, (start, here, into.shape[1], along), covered)
         multiply(covered[0, : here * along], kernels[0], sums)
         for place in range(1, parts):
             multiply(covered[place, : here * along], kernels[place], part)
@@ -67,14 +63,25 @@ def convolve(
 
 
 @compiled
-def gather(
-    maps: Maps, stencil: Stencil, rows: tuple[int, int, int, int], into: Singles, at: int
+def gather_given(
+    given: Given, stencil: Stencil, rows: tuple[int, int, int, int], into: Singles
 ) -> None:
     """What the kernels of some rows of outputs cover, into [part, output, depth].
 
-    `rows` are the first, how many, those of a tile, and the outputs in each. `at` is the channel
-    of the first of the maps.
+    `rows` are the first, how many, those of a tile, and the outputs in each.
     """
+    at = int(np.int64(0))
+    for maps in given:
+        if maps.values.shape[3]:
+            gather(maps, stencil, rows, into, at)
+        at += maps.values.shape[3]
+
+
+@compiled
+def gather(
+    maps: Maps, stencil: Stencil, rows: tuple[int, int, int, int], into: Singles, at: int
+) -> None:
+    """As `gather_given`, for one of the maps, whose first channel is `at`."""
     first, count, down, along = rows
     high, wide = stencil.size
     channels = maps.values.shape[3]
@@ -131,11 +138,7 @@ def transpose(
     alone = Stencil((1, 1), (1, 1), (0, 0))
     for start in range(first, first + count, step):
         here = min(step, first + count - start)
-        at = int(np.int64(0))
-        for maps in given:
-            if maps.values.shape[3]:
-                gather(maps, alone, (start, here, height, along), covered, at)
-            at += maps.values.shape[3]
+        gather_given(given, alone, (start, here, height, along), covered)
         multiply(covered[0, : here * along], kernels, sums)
         spread(sums, bias, size, (start, here, height, along), into)
 
